@@ -1,0 +1,36 @@
+"""The command line: one file a command; parse, call one function, show.
+
+Nothing but typer is imported until a command runs, so that ``shotprint --help`` is quick.
+Exit codes: 0 all well · 1 some recordings failed · 2 wrong usage or nothing done · 130 Ctrl-C.
+"""
+
+import sys
+
+import typer
+
+from shotprint.errors import ShotprintError
+
+app = typer.Typer(
+    name="shotprint",
+    help="Recognise which gun fired from a recording of the shot.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line; turn an expected error into one line and an exit code."""
+    try:
+        app()
+    except ShotprintError as error:
+        print(f"shotprint: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("shotprint: interrupted; nothing half-written is left", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except OSError as error:
+        print(f"shotprint: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
