@@ -1,0 +1,15 @@
+"""Fixtures that several test files use."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real recordings, weights and golden outputs beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared with real recordings and golden outputs is not beside the repository")
+    return SHARED
