@@ -119,7 +119,7 @@ def mel_filterbank(frontend: Frontend) -> NDArray[np.float32]:
     ``slaney`` draws them over Hz and divides each by half its width, so that noise of equal
     density fills all bands alike; ``kaldi`` draws them over mel and leaves out the Nyquist bin.
     """
-    bins_hz = np.arange(frontend.n_fft // 2 + 1) * (frontend.sample_rate_hz / frontend.n_fft)
+    bins_hz = np.linspace(0.0, frontend.sample_rate_hz / 2, frontend.n_fft // 2 + 1)
     ends_hz = np.array([frontend.fmin_hz, frontend.fmax_hz])
     if frontend.mel_scale == "slaney":
         points_hz = _slaney_to_hz(_divide(_hz_to_slaney(ends_hz), frontend.n_mels))
