@@ -1,0 +1,156 @@
+"""Where in a recording the loudest shots begin, and the fixed-length clips cut around them.
+
+One rule serves packing and recognition, so that a network hears in use what it was trained on.
+An onset is found as the steepest rise of the short-time level: a muzzle blast rises within a
+few samples, its echoes and reverberation more slowly and from a higher floor. This finds loud
+onsets, not every shot, and says nothing of whether it was a shot.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.errors import ShotprintError
+
+FRAME_S = 0.004
+"""Step of the short-time level: below the gap of the fastest automatic fire (50 ms) by far."""
+
+BEFORE_S, AFTER_S = 0.012, 0.020
+"""How long before an onset the level is taken as its floor, and after it as its strength."""
+
+FLOOR_DB = 60.0
+"""Levels further than this below the recording's loudest frame count as equal: a rise out of
+digital silence is no steeper than one out of room noise."""
+
+
+@dataclass(frozen=True)
+class ClipRule:
+    """How clips are cut from a recording.
+
+    Parameters
+    ----------
+    length_s : the length of a clip; 0 takes the recording whole
+    onset_at_s : where in the clip the onset stands
+    max_clips : clips a recording, around its loudest onsets
+    min_gap_s : onsets nearer than this to a louder one are passed over
+    """
+
+    length_s: float = 1.0
+    onset_at_s: float = 0.1
+    max_clips: int = 4
+    min_gap_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.length_s < 0 or (self.length_s and not 0 <= self.onset_at_s < self.length_s):
+            raise ShotprintError(
+                f"the onset stands at {self.onset_at_s} s of a clip of {self.length_s} s; "
+                "expected a length of at least 0 s and an onset inside the clip"
+            )
+        if self.max_clips < 1 or self.min_gap_s <= 0:
+            raise ShotprintError(
+                f"found max_clips {self.max_clips} and min_gap_s {self.min_gap_s}; "
+                "expected at least one clip and a gap above 0 s"
+            )
+
+
+class Clips(NamedTuple):
+    """Clips of one recording, the strongest onset first.
+
+    waveforms: float32 (n_clips, n_samples); start_samples: where in the recording each begins
+    (negative where it was padded in front); onset_samples: where in the recording each onset is.
+    """
+
+    waveforms: NDArray[np.float32]
+    start_samples: NDArray[np.int64]
+    onset_samples: NDArray[np.int64]
+
+
+def compute_level_db(waveform: NDArray[np.float32], frame_samples: int) -> NDArray[np.float64]:
+    """Return the mean power of consecutive frames in dB, floored `FLOOR_DB` below the loudest.
+
+    Parameters
+    ----------
+    waveform : (n_samples,); a last part shorter than a frame is left out
+
+    Returns
+    -------
+    (n_samples // frame_samples,)
+    """
+    n_frames = len(waveform) // frame_samples
+    frames = waveform[: n_frames * frame_samples].reshape(n_frames, frame_samples)
+    power = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / frame_samples
+    top = power.max(initial=0.0)
+    if top == 0:
+        return np.zeros(n_frames)
+    return 10 * np.log10(np.maximum(power, top * 10 ** (-FLOOR_DB / 10)))
+
+
+def find_onsets(
+    waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule
+) -> NDArray[np.int64]:
+    """Return the sample indices of the strongest onsets, strongest first.
+
+    The strength of an onset is its level above the recording's loudest frame plus half of its
+    rise above the moments before, in dB, so that a loud steep rise wins over a loud late echo.
+
+    Parameters
+    ----------
+    waveform : (n_samples,); an empty or silent one has one onset, its first sample
+
+    Returns
+    -------
+    (1 … rule.max_clips,) int64, each nearer than `FRAME_S` to the sample where the level rises
+    """
+    frame = max(1, round(FRAME_S * sample_rate_hz))
+    level = compute_level_db(waveform, frame)
+    before, after = round(BEFORE_S / FRAME_S), round(AFTER_S / FRAME_S)
+    if len(level) <= after:
+        return np.zeros(1, dtype=np.int64)
+    padded = np.concatenate([np.full(before, level.min()), level, np.full(after - 1, level.min())])
+    windows = np.lib.stride_tricks.sliding_window_view
+    floor = windows(padded, before)[: len(level)].mean(axis=1)
+    peak = windows(padded[before:], after)[: len(level)].max(axis=1)
+    rise = np.minimum(level, peak) - floor
+    strength = peak + 0.5 * rise
+    gap = max(1, round(rule.min_gap_s / FRAME_S))
+    onsets: list[int] = []
+    remaining = strength.copy()
+    for _ in range(rule.max_clips):
+        best = int(remaining.argmax())
+        if not np.isfinite(remaining[best]) or (onsets and rise[best] < 3.0):
+            break
+        onsets.append(best)
+        remaining[max(0, best - gap) : best + gap + 1] = -np.inf
+    return np.asarray(onsets, dtype=np.int64) * frame
+
+
+def cut_clips(waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule) -> Clips:
+    """Cut the clips of a recording around its strongest onsets.
+
+    A clip that would reach over an end of the recording is moved inside; a recording shorter
+    than a clip stands in the middle of zeros.
+
+    Parameters
+    ----------
+    waveform : (n_samples,) float32
+
+    Returns
+    -------
+    Clips with waveforms (n_clips, length) or, for ``length_s`` 0, (1, n_samples)
+    """
+    onsets = find_onsets(waveform, sample_rate_hz, rule)
+    if rule.length_s == 0:
+        return Clips(waveform[None], np.zeros(1, np.int64), onsets[:1])
+    length = round(rule.length_s * sample_rate_hz)
+    if len(waveform) <= length:
+        front = (length - len(waveform)) // 2
+        clip = np.pad(waveform, (front, length - len(waveform) - front))
+        return Clips(clip[None], np.array([-front]), onsets[:1])
+    starts = np.clip(onsets - round(rule.onset_at_s * sample_rate_hz), 0, len(waveform) - length)
+    starts, first = np.unique(starts, return_index=True)
+    order = np.argsort(first)
+    starts, onsets = starts[order], onsets[first[order]]
+    waveforms = np.stack([waveform[start : start + length] for start in starts])
+    return Clips(waveforms, starts, onsets)
