@@ -73,6 +73,16 @@ def test_every_label_with_two_groups_is_always_trained_on(
     assert (spread["f"][spread["g"] >= 2] >= 2).all()
 
 
+def test_training_on_every_label_goes_before_balance() -> None:
+    # By balance alone "mixed" would join A's only other group, because there is less of B.
+    groups = {"a": ("A", 100), "b": ("B", 99), "b2": ("B", 50), "mixed": ("B", 40)}
+    rows = [(f"{g}{k}", label, g) for g, (label, size) in groups.items() for k in range(size)]
+    rows.append(("last", "A", "mixed"))
+    manifest = pd.DataFrame(rows, columns=["recording", "label", "group"])
+    protocol = assign_folds(manifest.assign(sha256="", fold=""), n_folds=2)
+    assert protocol.remarks == ()
+
+
 def test_a_label_with_one_group_is_reported() -> None:
     manifest = make_manifest()
     manifest.loc[manifest["label"] == "gun2", "group"] = "one video"
@@ -200,8 +210,9 @@ def test_validation_is_whole_groups_of_the_training_part() -> None:
 
 def test_validation_never_takes_the_last_group_of_a_label() -> None:
     protocol = assign_folds(make_manifest(n_labels=3, n_groups=2), n_folds=2)
-    with pytest.raises(ShotprintError, match="no group can be spared"):
-        assign_validation(protocol, 0)
+    for fraction in (0.2, 0.8):
+        with pytest.raises(ShotprintError, match="no group can be spared"):
+            assign_validation(protocol, 0, fraction=fraction)
 
 
 @pytest.mark.parametrize(
