@@ -1,0 +1,98 @@
+"""Which recordings lie below the paths that a user gave."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shotprint.audio.decoding import PathLike
+
+# fmt: off
+AUDIO_EXTENSIONS = frozenset((
+    ".wav", ".wave", ".rf64", ".w64", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2",
+    ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".m4a", ".m4b", ".aac", ".mp4", ".m4v",
+    ".mov", ".3gp", ".3g2", ".mkv", ".mka", ".webm", ".amr", ".awb", ".wma", ".wmv", ".asf",
+    ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".flv", ".ac3", ".wv", ".tta", ".ape",
+    ".alac", ".gsm", ".spx", ".voc", ".ogv",
+))
+# fmt: on
+
+
+@dataclass(frozen=True)
+class FoundRecording:
+    """A recording to open at `path` and to call `name`; `error` tells why there is none."""
+
+    path: Path
+    name: str
+    error: str | None = None
+
+
+def find_recordings(paths: Sequence[PathLike]) -> list[FoundRecording]:
+    """Return the files given and every recording below the folders given, each name once.
+
+    A file is named as it was given; one in a folder by the folder as given and the path below
+    it. A file that is given is taken whatever its extension; in folders, those of
+    `AUDIO_EXTENSIONS` in any case, hidden files and ``__MACOSX`` left out, links followed.
+    Folders are sorted naturally: shot2 stands before shot10. What does not exist, cannot be
+    listed or holds no recording is returned with its `error`, which starts with its name.
+    """
+    found: dict[str, FoundRecording] = {}
+    for given in paths:
+        for recording in _find_at(os.fspath(given)):
+            found.setdefault(recording.name, recording)
+    return list(found.values())
+
+
+def _find_at(name: str) -> list[FoundRecording]:
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return _find_below(path, name)
+        if path.exists():
+            return [FoundRecording(path, name)]
+    except OSError as error:
+        return [_not_found(path, name, f"it cannot be opened ({error.strerror})")]
+    return [_not_found(path, name, "no such file or folder; check the path")]
+
+
+def _not_found(path: Path, name: str, text: str) -> FoundRecording:
+    return FoundRecording(path, name, f"{name}: {text}")
+
+
+def _find_below(folder: Path, name: str) -> list[FoundRecording]:
+    errors: list[FoundRecording] = []
+
+    def note(error: OSError) -> None:
+        below = Path(error.filename)
+        shown = os.path.join(name, below.relative_to(folder)) if below != folder else name  # noqa: PTH118
+        errors.append(_not_found(below, shown, f"the folder cannot be read ({error.strerror})"))
+
+    files: list[Path] = []
+    entered: set[Path] = set()
+    for where, subfolders, names in os.walk(folder, onerror=note, followlinks=True):
+        entered.add(Path(where).resolve())
+        subfolders[:] = sorted(
+            each
+            for each in subfolders
+            if not each.startswith(".")
+            and each != "__MACOSX"
+            and (Path(where) / each).resolve() not in entered
+        )
+        files += [Path(where) / each for each in names if _is_recording_name(each)]
+    files.sort(key=lambda file: [_natural_key(part) for part in file.relative_to(folder).parts])
+    found = [FoundRecording(f, os.path.join(name, f.relative_to(folder))) for f in files]  # noqa: PTH118
+    if not found and not errors:
+        errors = [_not_found(folder, name, "the folder holds no recordings")]
+    return [*found, *errors]
+
+
+def _is_recording_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in AUDIO_EXTENSIONS
+
+
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts numbers by value, letters whatever their case, then by the name."""
+    parts = [part for part in re.split(r"([0-9]+)", name.casefold()) if part]
+    key = [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]
+    return [*key, (-1, 0, name)]

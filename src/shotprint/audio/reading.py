@@ -1,0 +1,382 @@
+"""The whole way from a recording to a waveform, at once or in blocks."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from shotprint.audio.channels import Tally, missing_channel, parse_channel, pick_channels
+from shotprint.audio.decoding import Floats, PathLike, Source, open_source, recording_error
+from shotprint.errors import ShotprintError
+from shotprint.files import write_beside
+
+# Longer recordings are streamed, not read at once.
+MAX_READ_S = 3600.0
+# A larger share of samples that are no numbers makes a recording worthless.
+MAX_NOT_FINITE = 0.01
+# Largest swing of a recording that holds no sound: −120 dB of full scale.
+SILENT_SWING = 1e-6
+# Decoders of lossy sound overshoot full scale a little; beyond this the scale is another one.
+MAX_PEAK = 8.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the header of a recording states."""
+
+    path: Path
+    container: str
+    codec: str
+    sample_rate_hz: int
+    n_channels: int
+    duration_s: float | None  # None: not stated
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A decoded recording or a block of one; `waveform` is float32 (n_channels, n_samples)."""
+
+    waveform: Floats
+    sample_rate_hz: int
+    source_sample_rate_hz: int
+    source_channels: int
+    warnings: tuple[str, ...] = ()
+    swing: float | None = None  # largest minus smallest sample of a channel before resampling
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return float(self.waveform.shape[-1] / self.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class _Request:
+    sample_rate_hz: int | None
+    channel: str
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+    def __post_init__(self) -> None:
+        parse_channel(self.channel)
+        if self.start_s < 0 or (self.duration_s is not None and self.duration_s <= 0):
+            raise ShotprintError(
+                f"{self.duration_s} s from {self.start_s} s were asked for; "
+                "the start must be 0 or later, the duration above 0"
+            )
+
+
+class _Reading:
+    """A recording on its way from file to waveform."""
+
+    def __init__(self, source: Source, chosen: str | int, request: _Request) -> None:
+        self.source = source
+        self.request = request
+        self.sample_rate_hz = request.sample_rate_hz or source.sample_rate_hz
+        self.swing = 0.0
+        self._chosen = chosen
+        self._tally = Tally(source.n_channels)
+        self._lowest, self._highest = np.inf, -np.inf
+
+    @property
+    def read_s(self) -> float:
+        """Seconds decoded so far."""
+        return self._tally.n_samples / self.source.sample_rate_hz
+
+    def pieces(self) -> Iterator[Floats]:
+        """Yield the waveform (n_channels, n_samples) in pieces of any length."""
+        rates = self.source.sample_rate_hz, self.sample_rate_hz
+        if rates[0] == rates[1]:
+            yield from self._selected()
+            return
+        resampler: Any = None
+        held: Floats | None = None
+        for block in self._selected():
+            if resampler is None:
+                resampler = soxr.ResampleStream(*rates, len(block))
+            if held is not None:
+                yield resampler.resample_chunk(held).T
+            held = np.ascontiguousarray(block.T)
+        if held is not None:
+            yield resampler.resample_chunk(held, last=True).T
+
+    def _selected(self) -> Iterator[Floats]:
+        for block in _decode(self.source, self.request):
+            block = self._tally.clean(block)
+            self._tally.add(block)
+            selected = pick_channels(block, self._chosen)
+            lowest, highest = selected.min(axis=1), selected.max(axis=1)
+            self._lowest = np.minimum(self._lowest, lowest)
+            self._highest = np.maximum(self._highest, highest)
+            self.swing = float(np.max(self._highest - self._lowest))
+            yield selected
+
+    def finish(self) -> tuple[str, ...]:
+        """Return the warnings; raise RecordingError where nothing usable was read."""
+        source, tally = self.source, self._tally
+        self._require_samples()
+        n_values = tally.n_samples * source.n_channels
+        if tally.n_not_finite >= MAX_NOT_FINITE * n_values:
+            text = f"{tally.n_not_finite} of its {n_values} samples are no finite numbers"
+            raise recording_error(source.path, f"{text}; export it again as WAV or FLAC")
+        warnings = list(source.warnings)
+        if tally.n_not_finite:
+            warnings.append(f"{tally.n_not_finite} samples that are no finite numbers are set to 0")
+        if self.request.duration_s is None and (shortness := self._shortness()):
+            warnings.append(shortness)
+        peak = float(max(np.max(self._highest), -np.min(self._lowest)))
+        if peak > MAX_PEAK:
+            warnings.append(f"its samples reach {peak:.0f} where ±1 is full scale")
+        if self._chosen == "mix" and (cancelling := tally.phase_warning()):
+            warnings.append(cancelling)
+        return tuple(warnings)
+
+    def _require_samples(self) -> None:
+        if self._tally.n_samples:
+            return
+        promised_s = (self.source.n_promised or 0) / self.source.sample_rate_hz
+        start_s = self.request.start_s
+        if 0 < promised_s <= start_s:
+            text = f"it ends at {promised_s:.2f} s, before the start asked for ({start_s:.2f} s)"
+        elif promised_s or self.source.present_share < 1 or self.source.lacks_end:
+            text = "cut short or damaged: no sound can be decoded"
+        else:
+            text = "there are no samples in it"
+        raise recording_error(self.source.path, text)
+
+    def _shortness(self) -> str | None:
+        """Say how much of the recording is there if it was cut short."""
+        source = self.source
+        read_s = self.request.start_s + self.read_s
+        promised_s = (source.n_promised or 0) / source.sample_rate_hz
+        if read_s < promised_s - source.tolerance_s - 0.5 / source.sample_rate_hz:
+            return f"cut short: {read_s:.2f} s of {promised_s:.2f} s can be read"
+        if source.present_share < 1:
+            return f"cut short: {read_s:.2f} s of {read_s / source.present_share:.2f} s can be read"
+        if source.lacks_end:
+            return f"cut short: it breaks off after {read_s:.2f} s without its end mark"
+        return None
+
+
+def _decode(source: Source, request: _Request) -> Iterator[Floats]:
+    """Yield the blocks that lie within the span of time asked for."""
+    start = round(request.start_s * source.sample_rate_hz)
+    if request.duration_s is None:
+        yield from source.blocks(start)
+        return
+    n_left = max(1, round(request.duration_s * source.sample_rate_hz))
+    for block in source.blocks(start):
+        yield block[:, :n_left]
+        n_left -= block.shape[1]
+        if n_left <= 0:
+            return
+
+
+@contextlib.contextmanager
+def _open_reading(path: Path, request: _Request) -> Iterator[_Reading]:
+    with open_source(path) as source:
+        chosen = parse_channel(request.channel)
+        if problem := missing_channel(chosen, source.n_channels):
+            raise recording_error(path, problem)
+        if chosen == "loudest":
+            chosen = 0 if source.n_channels == 1 else _find_loudest(path, request)
+        yield _Reading(source, chosen, request)
+
+
+def _find_loudest(path: Path, request: _Request) -> int:
+    with open_source(path) as source:
+        tally = Tally(source.n_channels)
+        for block in _decode(source, request):
+            tally.add(tally.clean(block))
+    return tally.loudest()
+
+
+def probe(path: PathLike) -> Probe:
+    """Return what the header of a recording states.
+
+    Raises
+    ------
+    RecordingError
+        The file is missing, empty, no sound, or a video without sound.
+    """
+    with open_source(Path(path)) as source:
+        n_promised, rate_hz = source.n_promised, source.sample_rate_hz
+        return Probe(
+            path=source.path,
+            container=source.container,
+            codec=source.codec,
+            sample_rate_hz=rate_hz,
+            n_channels=source.n_channels,
+            duration_s=None if n_promised is None else n_promised / rate_hz,
+        )
+
+
+def read(
+    path: PathLike,
+    *,
+    sample_rate_hz: int | None = None,
+    channel: str = "mix",
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    max_duration_s: float = MAX_READ_S,
+) -> Audio:
+    """Decode a recording, or `duration_s` of it from `start_s`, into memory.
+
+    Parameters
+    ----------
+    sample_rate_hz : the rate of the waveform, by default the recording's own
+    channel : ``mix`` (the mean of all), ``loudest``, ``each`` or a number from ``0``
+    max_duration_s : a longer recording is refused; `stream` reads it in bounded memory
+
+    Returns
+    -------
+    Audio with one channel, or every channel for ``each``. Its warnings say where the file was
+    cut short or damaged, held NaN or infinite samples (set to 0, below 1 %), or where mixing
+    cancels channels in opposite phase. Silence is no error here, see `require_sound`.
+
+    Raises
+    ------
+    RecordingError
+        The file is missing, empty, no sound, a video without sound, without samples, of too
+        many samples that are no numbers, longer than `max_duration_s`, or has no such channel.
+    """
+    path = Path(path)
+    with _open_reading(path, _Request(sample_rate_hz, channel, start_s, duration_s)) as reading:
+        source = reading.source
+        if duration_s is None:
+            stated_s = (source.n_promised or 0) / source.sample_rate_hz - start_s
+            _refuse_long(path, stated_s, max_duration_s)
+        parts: list[Floats] = []
+        for part in reading.pieces():
+            parts.append(part)
+            _refuse_long(path, reading.read_s, max_duration_s)
+        warnings = reading.finish()
+        return _to_audio(np.concatenate(parts, axis=1), reading, warnings)
+
+
+def _refuse_long(path: Path, duration_s: float, max_duration_s: float) -> None:
+    if duration_s > max_duration_s:
+        raise recording_error(
+            path,
+            f"it is longer than the {max_duration_s:.0f} s that are read at once; "
+            "cut it, or read a part of it",
+        )
+
+
+def _to_audio(waveform: Floats, reading: _Reading, warnings: tuple[str, ...]) -> Audio:
+    return Audio(
+        waveform=np.ascontiguousarray(waveform),
+        sample_rate_hz=reading.sample_rate_hz,
+        source_sample_rate_hz=reading.source.sample_rate_hz,
+        source_channels=reading.source.n_channels,
+        warnings=warnings,
+        swing=reading.swing,
+    )
+
+
+def stream(
+    path: PathLike,
+    *,
+    block_s: float = 10.0,
+    sample_rate_hz: int | None = None,
+    channel: str = "mix",
+) -> Iterator[Audio]:
+    """Yield a recording of any length in blocks of `block_s`, the last one shorter.
+
+    Joined, the blocks equal what `read` gives. Memory is bounded by the block. The last block
+    carries the warnings, and its `swing` is that of the whole recording. ``loudest`` reads the
+    file twice, for one channel must serve all.
+
+    Raises
+    ------
+    RecordingError
+        As `read`; where too many samples are no numbers, after the last but one block.
+    """
+    with _open_reading(Path(path), _Request(sample_rate_hz, channel)) as reading:
+        n_block = max(1, round(block_s * reading.sample_rate_hz))
+        held: Floats | None = None
+        for block in _in_blocks(reading.pieces(), n_block):
+            if held is not None:
+                yield _to_audio(held, reading, ())
+            held = block
+        warnings = reading.finish()
+        if held is not None:
+            yield _to_audio(held, reading, warnings)
+
+
+def _in_blocks(pieces: Iterable[Floats], n_block: int) -> Iterator[Floats]:
+    """Join pieces (n_channels, n_samples) of any length and cut them into blocks of `n_block`."""
+    held: list[Floats] = []
+    n_held = 0
+    for piece in pieces:
+        held.append(piece)
+        n_held += piece.shape[1]
+        if n_held < n_block:
+            continue
+        joined = np.concatenate(held, axis=1)
+        n_whole = n_held - n_held % n_block
+        yield from (joined[:, i : i + n_block] for i in range(0, n_whole, n_block))
+        held, n_held = [joined[:, n_whole:]], n_held - n_whole
+    if n_held:
+        yield np.concatenate(held, axis=1)
+
+
+def require_sound(audio: Audio, path: PathLike) -> None:
+    """Raise RecordingError where a recording is silent: all its samples are the same.
+
+    Judged by the samples before resampling, which rings at the ends of a constant.
+    """
+    swing = audio.swing
+    if swing is None:
+        swing = float(np.ptp(audio.waveform, axis=-1).max()) if audio.waveform.size else 0.0
+    if swing > SILENT_SWING:
+        return
+    if any("opposite phase" in warning for warning in audio.warnings):
+        raise recording_error(path, "its channels cancel each other; try --channel loudest")
+    raise recording_error(path, "silent: there is no sound in it")
+
+
+def resample(waveform: Floats, from_hz: float, to_hz: float) -> Floats:
+    """Return the waveform (…, n_samples) at another rate (soxr, quality HQ).
+
+    A tone below 0.91 of the lower Nyquist frequency stays as it is, one above that frequency
+    vanishes; n_samples becomes n_samples · to_hz / from_hz, rounded.
+    """
+    if from_hz == to_hz:
+        return waveform.astype(np.float32)
+    flat = waveform.reshape(-1, waveform.shape[-1]).astype(np.float32, copy=False)
+    resampled = soxr.resample(flat.T, from_hz, to_hz)
+    return np.ascontiguousarray(resampled.T).reshape(*waveform.shape[:-1], -1)
+
+
+def write_wav(
+    path: PathLike, waveform: Floats, sample_rate_hz: int, subtype: str = "PCM_16"
+) -> None:
+    """Write a WAV file beside and rename it; samples beyond full scale are clipped.
+
+    Parameters
+    ----------
+    waveform : (n_samples,) or (n_channels, n_samples), finite
+    subtype : as libsndfile names it: PCM_16, PCM_24, PCM_32, PCM_U8, FLOAT, …
+    """
+    samples: NDArray[Any] = np.asarray(waveform)
+    if not np.isfinite(samples).all():
+        raise ValueError("the waveform to be written holds NaN or infinite samples")
+    if subtype in ("PCM_16", "PCM_24", "PCM_32"):
+        samples = _quantise(samples, int(subtype[4:]))
+    with write_beside(path) as beside:
+        soundfile.write(beside, samples.T, sample_rate_hz, subtype=subtype, format="WAV")
+
+
+def _quantise(samples: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Return whole numbers in the upper bits, scaled as libsndfile reads: by 2^(bits − 1)."""
+    full = 2.0 ** (bits - 1)
+    whole = np.clip(np.rint(samples.astype(np.float64) * full), -full, full - 1)
+    if bits == 16:
+        return whole.astype(np.int16)
+    return (whole * 2.0 ** (32 - bits)).astype(np.int32)
