@@ -12,9 +12,12 @@ our own        ``backbone.<key>``, ``head.<key>`` (any common prefix  .safetenso
 Nothing is unpickled but tensors and plain containers, so that a file cannot run code.
 """
 
+import functools
 import json
 import os
 import pickle
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +60,10 @@ BASELINE_LABELS = (
 METADATA_KEY = "shotprint"  # of the JSON in a safetensors header or a .ckpt dictionary
 _FRONTEND_PREFIXES = ("spectrogram_extractor.", "logmel_extractor.")
 _AUDIOSET_HEADS = ("fc_audioset", "classifier")
+# How torch words it that a pickle asks for more than tensors.
+_REFUSAL = re.compile(
+    "nsupported (global|class)|unrecognized function|Can only (build|create)", re.I
+)
 
 State = dict[str, Tensor]
 
@@ -171,12 +178,18 @@ def identify_backbone(state: Mapping[str, Tensor]) -> str | None:
     shapes = {(key, tuple(value.shape)) for key, value in state.items()}
     agreement = {}
     for name in BACKBONES:
-        with torch.device("meta"):  # shapes without memory
-            expected = build_backbone(name).state_dict()
-        expected_shapes = {(key, tuple(value.shape)) for key, value in expected.items()}
-        agreement[name] = len(shapes & expected_shapes) / len(shapes | expected_shapes)
+        expected = _list_shapes(name)
+        agreement[name] = len(shapes & expected) / len(shapes | expected)
     best = max(agreement, key=lambda name: agreement[name])
     return best if agreement[best] >= 0.5 else None
+
+
+@functools.cache
+def _list_shapes(name: str) -> frozenset[tuple[str, tuple[int, ...]]]:
+    """Return keys and shapes of a backbone, built without memory."""
+    with torch.device("meta"):
+        state = build_backbone(name).state_dict()
+    return frozenset((key, tuple(value.shape)) for key, value in state.items())
 
 
 def _read_safetensors(path: Path) -> tuple[State, Mapping[str, Any]]:
@@ -193,17 +206,17 @@ def _read_safetensors(path: Path) -> tuple[State, Mapping[str, Any]]:
 
 def _read_pickle(path: Path) -> tuple[State, Mapping[str, Any]]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of file formats: errors follow
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
-        if "nsupported" in str(error):  # torch: "Unsupported global|class|operand …"
+        if _REFUSAL.search(str(error)):
             raise ShotprintError(
                 f"{path} holds Python objects besides tensors, which could run code, so it is "
                 "refused; expected a state dictionary: save only that, or use safetensors"
             ) from error
-        reason = (str(error).splitlines() or ["it ends too early"])[0]
         raise ShotprintError(
-            f"{path} cannot be read as PyTorch weights ({reason}); "
-            "it may be half a download: fetch it again"
+            f"{path} cannot be read as PyTorch weights; it may be half a download or another "
+            "kind of file: fetch it again"
         ) from error
     if not isinstance(content, dict):
         return {}, {}

@@ -19,6 +19,11 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _keep_command_names() -> None:
+    """Make typer expect the name of a command even while there is only one."""
+
+
 def main() -> None:
     """Run the command line; turn an expected error into one line and an exit code."""
     try:
@@ -34,3 +39,9 @@ def main() -> None:
     except OSError as error:
         print(f"shotprint: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+# Each command registers here; its file imports typer and the standard library only.
+from shotprint.cli.models import show_models  # noqa: E402
+
+app.command("models")(show_models)
