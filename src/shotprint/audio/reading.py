@@ -355,7 +355,11 @@ def resample(waveform: Floats, from_hz: float, to_hz: float) -> Floats:
 
 
 def write_wav(
-    path: PathLike, waveform: Floats, sample_rate_hz: int, subtype: str = "PCM_16"
+    path: PathLike,
+    waveform: Floats,
+    sample_rate_hz: int,
+    subtype: str = "PCM_16",
+    comment: str | None = None,
 ) -> None:
     """Write a WAV file beside and rename it; samples beyond full scale are clipped.
 
@@ -363,6 +367,7 @@ def write_wav(
     ----------
     waveform : (n_samples,) or (n_channels, n_samples), finite
     subtype : as libsndfile names it: PCM_16, PCM_24, PCM_32, PCM_U8, FLOAT, …
+    comment : a line of text that the file carries (INFO chunk, ICMT)
     """
     samples: NDArray[Any] = np.asarray(waveform)
     if not np.isfinite(samples).all():
@@ -370,7 +375,12 @@ def write_wav(
     if subtype in ("PCM_16", "PCM_24", "PCM_32"):
         samples = _quantise(samples, int(subtype[4:]))
     with write_beside(path) as beside:
-        soundfile.write(beside, samples.T, sample_rate_hz, subtype=subtype, format="WAV")
+        channels = 1 if samples.ndim == 1 else len(samples)
+        layout = {"samplerate": sample_rate_hz, "channels": channels, "format": "WAV"}
+        with soundfile.SoundFile(beside, "w", subtype=subtype, **layout) as file:
+            if comment:
+                file.comment = comment
+            file.write(samples.T)
 
 
 def _quantise(samples: NDArray[Any], bits: int) -> NDArray[Any]:
