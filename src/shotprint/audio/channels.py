@@ -30,8 +30,9 @@ def pick_channels(block: Floats, chosen: str | int) -> Floats:
     if chosen == "each" or len(block) == 1:
         return block
     if chosen == "mix":
-        return np.asarray(block.mean(axis=0, keepdims=True), dtype=np.float32)
-    return block[int(chosen)][None]
+        mixed: Floats = block.mean(axis=0, keepdims=True)
+        return mixed
+    return block[[int(chosen)]]
 
 
 def missing_channel(chosen: str | int, n_channels: int) -> str | None:

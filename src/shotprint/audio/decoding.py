@@ -10,7 +10,7 @@ import re
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +25,32 @@ PathLike = str | os.PathLike[str]
 
 # A header that states a rate outside is damaged; soxr copes with all between.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 2_000_000
-# Decoded at a time: 22 s at 48 kHz, so that most recordings are one block.
-BLOCK_SAMPLES = 1 << 20
+# Samples of all channels decoded at a time: 22 s of 48 kHz stereo, so that most recordings are
+# one block.
+BLOCK_VALUES = 1 << 21
 # Stated lengths of compressed sound are off by the padding of the last frames.
 TOLERANCE_S, TOLERANCE_SHARE = 0.1, 0.005
 # A chunk that states a size from here on was written into a pipe, its length unknown.
 UNKNOWN_SIZE = 0x7FFFF000
+# A file that states no samples but is larger was never finished.
+MAX_HEADER_BYTES = 8192
 # FFmpeg guesses the length of these bare streams from their first frames.
 GUESSED_LENGTH = frozenset({"aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "truehd"})
+# How a Windows Media file, and the object in it that states its size, begin.
+ASF_MAGIC = b"\x30\x26\xb2\x75"
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 # FFmpeg's names for what holds pictures or text.
 NO_SOUND = re.compile(r"tty|image2|.*_pipe|gif|apng|ico|srt|ass|webvtt|.*text.*")
+
+
+_END: Any = object()
 
 
 @dataclass
 class Source:
     """An open recording: what its header states, and how to get at its samples.
 
-    `blocks(start_sample)` yields (n_channels, n_samples) until the end or damage; `warnings`
-    is complete when it ends.
+    `blocks(start_sample)` yields (n_channels, n_samples), once; then `n_left_out` is known.
     """
 
     path: Path
@@ -54,8 +62,8 @@ class Source:
     tolerance_s: float  # by which that may be wrong
     blocks: Callable[[int], Iterator[Floats]]
     present_share: float = 1.0  # of the bytes that the header states
-    lacks_end: bool = False  # the mark that ends such files is missing
-    warnings: list[str] = field(default_factory=list)
+    lacks_end: bool = False  # what is written at the end of a recording is missing
+    n_left_out: int = 0  # pieces that did not decode
 
 
 def recording_error(path: PathLike, text: str) -> RecordingError:
@@ -67,14 +75,10 @@ def recording_error(path: PathLike, text: str) -> RecordingError:
 def open_source(path: Path) -> Iterator[Source]:
     """Open a recording; RecordingError where there is no sound to be had from it."""
     _check_file(path)
-    name = os.fspath(path) if os.name == "nt" else os.fsencode(path)
     with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(soundfile.SoundFile(name))
-        except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: headerless .raw
+        source = _open_with_libsndfile(path, stack)
+        if source is None:
             source = stack.enter_context(_open_with_ffmpeg(path))
-        else:
-            source = _wrap_soundfile(path, file)
         if not MIN_RATE_HZ <= source.sample_rate_hz <= MAX_RATE_HZ:
             raise recording_error(
                 path,
@@ -107,7 +111,15 @@ def _check_file(path: Path) -> None:
 # --- libsndfile -------------------------------------------------------------------------------
 
 
-def _wrap_soundfile(path: Path, file: Any) -> Source:
+def _open_with_libsndfile(path: Path, stack: contextlib.ExitStack) -> Source | None:
+    """Return None for what libsndfile cannot read."""
+    name = os.fspath(path) if os.name == "nt" else os.fsencode(path)
+    try:
+        file = stack.enter_context(soundfile.SoundFile(name))
+    except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: .raw without header
+        return None
+    if file.format == "RAW":  # a guess from the extension: any bytes would do
+        return None
     is_exact = re.match("PCM_|FLOAT|DOUBLE|[AU]LAW|ALAC", file.subtype) is not None
     source = Source(
         path=path,
@@ -119,6 +131,18 @@ def _wrap_soundfile(path: Path, file: Any) -> Source:
         tolerance_s=0.0 if is_exact else TOLERANCE_S,
         blocks=lambda start: _soundfile_blocks(file, source, start),
     )
+    if file.frames == 0 and path.stat().st_size > MAX_HEADER_BYTES:
+        return _find_unfinished(path, stack) or source
+    return source
+
+
+def _find_unfinished(path: Path, stack: contextlib.ExitStack) -> Source | None:
+    """Open a file whose recorder stopped before it wrote the length into the header."""
+    try:
+        source = stack.enter_context(_open_with_ffmpeg(path))
+    except RecordingError:
+        return None
+    source.lacks_end = True
     return source
 
 
@@ -147,7 +171,7 @@ def _soundfile_blocks(file: Any, source: Source, start: int) -> Iterator[Floats]
     else:
         position = 0
     while position < file.frames:
-        n_samples = min(BLOCK_SAMPLES, file.frames - position)
+        n_samples = min(BLOCK_VALUES // file.channels, file.frames - position)
         try:
             block = file.read(n_samples, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
@@ -162,6 +186,7 @@ def _soundfile_blocks(file: Any, source: Source, start: int) -> Iterator[Floats]
 
 
 def _rescued_blocks(source: Source, start: int) -> Iterator[Floats]:
+    """Yield what FFmpeg makes of a recording that libsndfile gives up."""
     try:
         with _open_with_ffmpeg(source.path) as other:
             if (other.sample_rate_hz, other.n_channels) == (
@@ -169,11 +194,9 @@ def _rescued_blocks(source: Source, start: int) -> Iterator[Floats]:
                 source.n_channels,
             ):
                 yield from other.blocks(start)
-            source.warnings += other.warnings
+            source.n_left_out = max(1, other.n_left_out)
     except RecordingError:
-        pass
-    if not source.warnings:
-        source.warnings.append("decoding stopped at damaged bytes")
+        source.n_left_out = 1
 
 
 # --- FFmpeg -----------------------------------------------------------------------------------
@@ -192,27 +215,32 @@ def _open_with_ffmpeg(path: Path) -> Iterator[Source]:
         raise recording_error(path, _describe_unreadable(path, error)) from None
     with container:
         stream = _find_sound(container, path)
-        warnings: list[str] = []
-        frames = _ffmpeg_frames(container, stream, warnings)
-        first = next(frames, None)
-        if first is None:
+        frames = _ffmpeg_frames(container, stream)
+        n_left_out = 0
+        while (first := next(frames, _END)) is None:
+            n_left_out += 1
+        if first is _END:
             raise recording_error(path, "no sound can be decoded: cut short, damaged or empty")
-        rate_hz, samples = first
-        duration_s = _stated_duration_s(container, stream)
-        yield Source(
+        rate_hz, duration_s = first.sample_rate, _stated_duration_s(container, stream)
+        source = Source(
             path=path,
             container=container.format.name,
             codec=stream.codec_context.name,
             sample_rate_hz=rate_hz,
-            n_channels=len(samples),
+            n_channels=first.layout.nb_channels,
             n_promised=None if duration_s is None else round(duration_s * rate_hz),
             tolerance_s=max(TOLERANCE_S, TOLERANCE_SHARE * (duration_s or 0.0)),
-            blocks=lambda start: _ffmpeg_blocks(first, frames, start),
-            warnings=warnings,
+            blocks=lambda start: _ffmpeg_blocks(source, itertools.chain([first], frames), start),
+            n_left_out=n_left_out,
         )
+        yield source
 
 
 def _describe_unreadable(path: Path, error: Exception) -> str:
+    import av
+
+    if isinstance(error, av.error.EOFError):
+        return "cut short or damaged: no sound can be decoded"
     with path.open("rb") as file:
         is_mp4 = file.read(12)[4:8] in (b"ftyp", b"moov", b"mdat", b"wide")
     if is_mp4:
@@ -243,46 +271,24 @@ def _stated_duration_s(container: Any, stream: Any) -> float | None:
     return container.duration / 1e6 if container.duration else None
 
 
-def _ffmpeg_frames(
-    container: Any, stream: Any, warnings: list[str]
-) -> Iterator[tuple[int, Floats]]:
-    """Yield the rate and the samples (n_channels, n_samples) of each frame that is like the first.
-
-    Leaves out, and counts, what does not decode or is of another rate or number of channels.
-    """
+def _ffmpeg_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield decoded frames, and None for every piece that does not decode."""
     import av
 
-    first: tuple[int, int] | None = None
-    n_left_out = 0
-    for packet in _packets(container, stream):
+    packets = container.demux(stream)
+    while True:
         try:
-            frames = packet.decode() if packet is not None else None
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:  # nothing can be read after it
+            yield None
+            return
+        try:
+            frames = packet.decode()
         except av.FFmpegError:
-            frames = None
-        if frames is None:
-            n_left_out += 1
-            continue
-        for frame in frames:
-            samples = _frame_to_float(frame)
-            kind = (frame.sample_rate, len(samples))
-            first = first or kind
-            if kind == first:
-                yield frame.sample_rate, samples
-            else:
-                n_left_out += 1
-    if n_left_out:
-        pieces = "1 piece" if n_left_out == 1 else f"{n_left_out} pieces"
-        warnings.append(f"cut short or damaged: {pieces} could not be decoded and are left out")
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield the packets of a stream, and None in the end where the file is damaged."""
-    import av
-
-    try:
-        yield from container.demux(stream)
-    except av.FFmpegError:
-        yield None
+            frames = [None]
+        yield from frames
 
 
 def _frame_to_float(frame: Any) -> Floats:
@@ -296,19 +302,23 @@ def _frame_to_float(frame: Any) -> Floats:
     return floats * np.float32(2.0 ** (1 - 8 * n_bytes)) if kind == "i" else floats
 
 
-def _ffmpeg_blocks(
-    first: tuple[int, Floats], rest: Iterator[tuple[int, Floats]], start: int
-) -> Iterator[Floats]:
-    """Join frames to blocks, from the sample `start`."""
+def _ffmpeg_blocks(source: Source, frames: Iterator[Any], start: int) -> Iterator[Floats]:
+    """Join frames to blocks, from the sample `start`; count those that do not fit."""
     parts: list[Floats] = []
     n_before, n_gathered = start, 0
-    for _, samples in itertools.chain([first], rest):
-        n_samples = samples.shape[1]
-        if n_before < n_samples:
+    for frame in frames:
+        samples = None if frame is None else _frame_to_float(frame)
+        if samples is None or (frame.sample_rate, len(samples)) != (
+            source.sample_rate_hz,
+            source.n_channels,
+        ):
+            source.n_left_out += 1
+            continue
+        if n_before < samples.shape[1]:
             parts.append(samples[:, n_before:])
-            n_gathered += n_samples - n_before
-        n_before = max(0, n_before - n_samples)
-        if n_gathered >= BLOCK_SAMPLES:
+            n_gathered += parts[-1].shape[1]
+        n_before = max(0, n_before - samples.shape[1])
+        if n_gathered * source.n_channels >= BLOCK_VALUES:
             yield np.concatenate(parts, axis=1)
             parts, n_gathered = [], 0
     if parts:
@@ -321,26 +331,27 @@ def _ffmpeg_blocks(
 def _look_for_end(path: Path, source: Source) -> None:
     """Compare the size that the container states with the file; look for the end of an Ogg."""
     with path.open("rb") as file:
-        head = file.read(64)
+        head = file.read(4096)
         n_bytes = file.seek(0, os.SEEK_END)
         if head.startswith(b"OggS"):
             file.seek(max(0, n_bytes - 65_536))
             source.lacks_end = not _has_last_page(file.read())
         stated = _caf_size(file) if head.startswith(b"caff") else _stated_size(head)
-    if stated is not None and stated - n_bytes > len(head):  # some writers err by a header
+    if stated is not None and stated - n_bytes > 64:  # some writers err by a header
         source.present_share = n_bytes / stated
 
 
 def _stated_size(head: bytes) -> int | None:
-    """Return the size of the whole file that its first 64 bytes state."""
+    """Return the size of the whole file that its first bytes state."""
     places = {b"RIFF": ("<I", 4, 8), b"FORM": (">I", 4, 8), b"RF64": ("<Q", 20, 8)}
     places[b"riff"] = ("<Q", 16, 0)  # Sony Wave64
+    places[ASF_MAGIC] = ("<Q", head.find(ASF_PROPERTIES) + 40, 0)
     if len(head) < 64 or head[:4] not in places:
         return None
     layout, offset, n_header = places[head[:4]]
-    (size,) = struct.unpack_from(layout, head, offset)
+    (size,) = struct.unpack_from(layout, head.ljust(offset + 8), offset)
     unknown = layout.endswith("I") and size >= UNKNOWN_SIZE
-    return None if unknown else size + n_header
+    return None if unknown else int(size) + n_header
 
 
 def _caf_size(file: Any) -> int | None:

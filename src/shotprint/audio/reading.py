@@ -20,8 +20,9 @@ from shotprint.files import write_beside
 MAX_READ_S = 3600.0
 # A larger share of samples that are no numbers makes a recording worthless.
 MAX_NOT_FINITE = 0.01
-# Largest swing of a recording that holds no sound: −120 dB of full scale.
-SILENT_SWING = 1e-6
+# Largest swing of a recording that holds no sound: one step of 16 bits (AMR and AC-3 decode
+# silence to half a step).
+SILENT_SWING = 2.0**-15
 # Decoders of lossy sound overshoot full scale a little; beyond this the scale is another one.
 MAX_PEAK = 8.0
 
@@ -124,10 +125,14 @@ class _Reading:
         if tally.n_not_finite >= MAX_NOT_FINITE * n_values:
             text = f"{tally.n_not_finite} of its {n_values} samples are no finite numbers"
             raise recording_error(source.path, f"{text}; export it again as WAV or FLAC")
-        warnings = list(source.warnings)
+        warnings = []
+        shortness = self._shortness() if self.request.duration_s is None else None
+        if source.n_left_out > 1 or (source.n_left_out and not shortness):
+            n = source.n_left_out
+            warnings.append(f"damaged: {n} piece{'s' * (n > 1)} of sound left out, undecodable")
         if tally.n_not_finite:
             warnings.append(f"{tally.n_not_finite} samples that are no finite numbers are set to 0")
-        if self.request.duration_s is None and (shortness := self._shortness()):
+        if shortness:
             warnings.append(shortness)
         peak = float(max(np.max(self._highest), -np.min(self._lowest)))
         if peak > MAX_PEAK:
@@ -154,12 +159,12 @@ class _Reading:
         source = self.source
         read_s = self.request.start_s + self.read_s
         promised_s = (source.n_promised or 0) / source.sample_rate_hz
+        if source.present_share < 1:
+            promised_s = max(promised_s, read_s / source.present_share)
         if read_s < promised_s - source.tolerance_s - 0.5 / source.sample_rate_hz:
             return f"cut short: {read_s:.2f} s of {promised_s:.2f} s can be read"
-        if source.present_share < 1:
-            return f"cut short: {read_s:.2f} s of {read_s / source.present_share:.2f} s can be read"
         if source.lacks_end:
-            return f"cut short: it breaks off after {read_s:.2f} s without its end mark"
+            return f"cut short: it breaks off after {read_s:.2f} s, its end was never written"
         return None
 
 
@@ -247,10 +252,6 @@ def read(
     """
     path = Path(path)
     with _open_reading(path, _Request(sample_rate_hz, channel, start_s, duration_s)) as reading:
-        source = reading.source
-        if duration_s is None:
-            stated_s = (source.n_promised or 0) / source.sample_rate_hz - start_s
-            _refuse_long(path, stated_s, max_duration_s)
         parts: list[Floats] = []
         for part in reading.pieces():
             parts.append(part)
