@@ -440,15 +440,15 @@ def _remark_on_labels(
     remarks = []
     if alone:
         remarks.append(
-            f"{len(alone)} labels lie in one fold only and are never trained on when they are "
-            f"tested: {_with_counts(alone, groups_of)}"
+            "labels never trained on when they are tested, because they lie in one fold "
+            f"({len(alone)}): {_with_counts(alone, groups_of)}"
         )
     if few:
         remarks.append(
-            f"{len(few)} labels are not tested in every fold: {_with_counts(few, groups_of)}"
+            f"labels not tested in every fold ({len(few)}): {_with_counts(few, groups_of)}"
         )
     return tuple(remarks)
 
 
 def _with_counts(labels: Sequence[str], groups_of: Mapping[str, set[str]]) -> str:
-    return list_examples([f"{label} ({len(groups_of[label])} groups)" for label in labels])
+    return list_examples([f"{label} (groups: {len(groups_of[label])})" for label in labels])

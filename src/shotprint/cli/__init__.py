@@ -42,6 +42,10 @@ def main() -> None:
 
 
 # Each command registers here; its file imports typer and the standard library only.
+from shotprint.cli.evaluate import evaluate  # noqa: E402
+from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 
+app.command("evaluate")(evaluate)
 app.command("models")(show_models)
+app.add_typer(import_app, name="import")
