@@ -9,7 +9,12 @@ columns the answer; rates are fractions 0…1; intervals are 95 % unless told ot
 from shotprint.evaluation.comparison import compare_predictions, compute_mcnemar_p
 from shotprint.evaluation.intervals import Resampling, bootstrap_over_groups, wilson_interval
 from shotprint.evaluation.matrix import ConfusionMatrix, read_matrix, write_matrix
-from shotprint.evaluation.output import format_report, format_summary, write_evaluation
+from shotprint.evaluation.output import (
+    format_comparison,
+    format_report,
+    format_summary,
+    write_evaluation,
+)
 from shotprint.evaluation.predictions import Predictions, read_predictions
 from shotprint.evaluation.summary import Evaluation, evaluate_matrix, evaluate_predictions
 
@@ -23,6 +28,7 @@ __all__ = [
     "compute_mcnemar_p",
     "evaluate_matrix",
     "evaluate_predictions",
+    "format_comparison",
     "format_report",
     "format_summary",
     "read_matrix",

@@ -48,7 +48,7 @@ def sort_values(values: Sequence[str]) -> tuple[str, ...]:
     try:
         ordered = sorted(distinct, key=lambda value: (float(value), value))
     except ValueError:
-        ordered = sorted(distinct)
+        ordered = sorted(distinct, key=lambda value: (value.casefold(), value))
     return (*ordered, *([""] if "" in values else []))
 
 

@@ -126,7 +126,7 @@ def format_comparison(comparison: Metrics) -> str:
     ends = c["bootstrap"]
     interval = f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}" if ends else "none, one group only"
     lines = [
-        f"A: {c['a']}, B: {c['b']}, on {c['n']} recordings that both answer for "
+        f"A: {c['a']}, B: {c['b']}, on {c['n']} recordings in common "
         f"({c['n_only_in_a']} only in A, {c['n_only_in_b']} only in B; a failed one is wrong).",
         f"A {100 * c['accuracy_a']:.1f} %, B {100 * c['accuracy_b']:.1f} %: A − B = "
         f"{100 * c['difference']:+.1f} points (interval {interval}; bootstrap over "
@@ -155,6 +155,8 @@ def write_evaluation(folder: str | os.PathLike[str], evaluation: Evaluation) -> 
     if metrics["by_column"]:
         write_rows(folder / "by_column.csv", _list_column_rows(metrics["by_column"]))
         names.append("by_column.csv")
+    else:
+        (folder / "by_column.csv").unlink(missing_ok=True)  # of an earlier evaluation
     return [folder / name for name in names]
 
 

@@ -1,7 +1,7 @@
 """From predictions or a confusion matrix to every figure of `docs/evaluation.md`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ class Evaluation:
 
     metrics: Metrics
     matrix: ConfusionMatrix
+
+    def extend(self, **more: Metrics) -> "Evaluation":
+        """Return a copy with further entries in its metrics, such as a comparison."""
+        return replace(self, metrics=self.metrics | more)
 
 
 def evaluate_matrix(
