@@ -126,6 +126,30 @@ def find_onsets(
     return np.asarray(onsets, dtype=np.int64) * frame
 
 
+def place_clips(
+    onset_samples: NDArray[np.int64], n_samples: int, sample_rate_hz: int, rule: ClipRule
+) -> NDArray[np.int64]:
+    """Return where the clip around each onset begins, moved inside the recording.
+
+    Parameters
+    ----------
+    onset_samples : (n_onsets,)
+    n_samples : the length of the recording; a shorter one than a clip has its clip begin at a
+        negative sample, so that it stands in the middle of zeros
+
+    Returns
+    -------
+    (n_onsets,) int64, 0 for ``length_s`` 0; onsets near an end may share a clip
+    """
+    if rule.length_s == 0:
+        return np.zeros_like(onset_samples)
+    length = round(rule.length_s * sample_rate_hz)
+    if n_samples <= length:
+        return np.full_like(onset_samples, -((length - n_samples) // 2))
+    starts = onset_samples - round(rule.onset_at_s * sample_rate_hz)
+    return np.clip(starts, 0, n_samples - length)
+
+
 def cut_clips(waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule) -> Clips:
     """Cut the clips of a recording around its strongest onsets.
 
@@ -143,14 +167,28 @@ def cut_clips(waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule
     onsets = find_onsets(waveform, sample_rate_hz, rule)
     if rule.length_s == 0:
         return Clips(waveform[None], np.zeros(1, np.int64), onsets[:1])
+    starts = place_clips(onsets, len(waveform), sample_rate_hz, rule)
     length = round(rule.length_s * sample_rate_hz)
     if len(waveform) <= length:
-        front = (length - len(waveform)) // 2
+        front = -int(starts[0])
         clip = np.pad(waveform, (front, length - len(waveform) - front))
-        return Clips(clip[None], np.array([-front]), onsets[:1])
-    starts = np.clip(onsets - round(rule.onset_at_s * sample_rate_hz), 0, len(waveform) - length)
+        return Clips(clip[None], starts[:1], onsets[:1])
     starts, first = np.unique(starts, return_index=True)
     order = np.argsort(first)
     starts, onsets = starts[order], onsets[first[order]]
     waveforms = np.stack([waveform[start : start + length] for start in starts])
     return Clips(waveforms, starts, onsets)
+
+
+def normalize_level(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each clip minus its mean, with a peak of 0.5; a constant one becomes zeros.
+
+    The level of a recording says how the recorder was set, not which gun fired.
+
+    Parameters
+    ----------
+    waveforms : (…, n_samples), not empty
+    """
+    centred = waveforms - waveforms.mean(axis=-1, keepdims=True, dtype=np.float32)
+    peak = np.abs(centred).max(axis=-1, keepdims=True)
+    return (centred / np.maximum(peak, np.float32(1e-6)) * np.float32(0.5)).astype(np.float32)
