@@ -73,7 +73,7 @@ _RECORDER_WORDS = re.compile(
 )
 _SMITH_AND_WESSON = re.compile(r"(?<![a-z])s(?:mith)?[\s_-]*(?:&|and|n)?[\s_-]*w(?:esson)?")
 _FILE_NAME = re.compile(
-    r"(?P<recorder>[A-Z]{2})[\s_-]*(?P<number>\d{3})(?P<geometry>[A-Z])[\s_-]*S(?P<shot>\d{1,2})"
+    r"(?P<recorder>[A-Z]{2})[\s_-]*(?P<number>\d{3})[\s_-]*(?P<geometry>[A-Z])[\s_-]*S(?P<shot>\d{1,2})"
 )
 _RENAMED = re.compile(r"(?P<gun>.+)\(\d+\)")
 _COLUMNS = (

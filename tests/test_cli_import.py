@@ -1,0 +1,97 @@
+"""``shotprint import``: exit codes, what goes to which stream, what is written."""
+
+from pathlib import Path
+
+import pytest
+
+from shotprint.cli import main
+from shotprint.manifest import read_manifest
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run ``shotprint import`` with arguments; return the exit code."""
+    monkeypatch.setattr("sys.argv", ["shotprint", "import", *map(str, arguments)])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    return int(raised.value.code or 0)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """Two guns, three empty recordings; one of them has a shot in its name."""
+    for name in ("M16/ZM_017A_S01.wav", "M16/2.wav", "Glock45/1.wav"):
+        (tmp_path / "toy" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "toy" / name).write_text(name)
+    return tmp_path / "toy"
+
+
+def test_folder(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = toy.parent / "groups.csv"
+    groups.write_text("recording,group,fold\nM16/2.wav,g,1\nM16/ZM_017A_S01.wav,g,1\n")
+    output = toy.parent / "out" / "set.csv"
+    options = ("--groups", groups, "--exclude", "Glock45")
+    assert run(monkeypatch, "folder", toy, "-o", output, *options) == 0
+    manifest = read_manifest(output)
+    assert manifest["fold"].tolist() == ["1", "1"]
+    shown = capsys.readouterr()
+    assert " ".join(shown.out.split()) == "label recordings groups M16 2 1 total 2 1"
+    assert f"wrote {output}" in shown.err
+    assert "note: recordings without a row" in shown.err
+
+
+def test_cadre_writes_set_csv_by_default(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(toy.parent)
+    assert run(monkeypatch, "cadre", "toy", "--only", "M16") == 0
+    manifest = read_manifest(toy.parent / "set.csv")
+    assert manifest["shot_id"].tolist() == ["", "017A_S01"]
+    assert Path(manifest["path"][0]) == toy.resolve() / "M16" / "2.wav"
+    assert "another form" in capsys.readouterr().err
+
+
+def test_a_recording_that_cannot_be_read_exits_1(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        (toy / "M16" / "gone.wav").symlink_to(toy / "absent.wav")
+    except OSError:
+        pytest.skip("this system does not let us make symbolic links")
+    output = toy.parent / "set.csv"
+    assert run(monkeypatch, "folder", toy, "-o", output) == 1
+    assert len(read_manifest(output)) == 3
+    assert "left out: M16/gone.wav: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("folder", "absent"), "absent does not exist"),
+        (("folder", "toy/M16"), "holds no recordings in class folders (2 recordings directly"),
+        (("folder", "toy", "--groups", "absent.csv"), "absent.csv cannot be read"),
+        (("folder", "toy", "--only", "M4"), "has the label 'M4'"),
+        (("folder", "toy", "-o", "toy"), "toy is a folder"),
+        (("cadre", "."), None),
+        (("cadre", "toy/M16/2.wav"), "2.wav is a file"),
+        (("rifle", "toy"), "No such command"),
+    ],
+)
+def test_wrong_usage_exits_2(
+    toy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str | None,
+) -> None:
+    monkeypatch.chdir(toy.parent)
+    code = run(monkeypatch, *arguments)
+    shown = capsys.readouterr()
+    if message is None:  # the layout of parents does not matter
+        assert code == 0
+        return
+    assert code == 2
+    assert message in shown.err
+    assert shown.out == ""
+    assert not (toy.parent / "set.csv").exists()

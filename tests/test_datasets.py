@@ -1,0 +1,407 @@
+"""Importers: one contract for all, then what each reads out of folders and file names."""
+
+import json
+import os
+import struct
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from shotprint.datasets import DATASETS, Imported, cadre, folder
+from shotprint.errors import ShotprintError
+from shotprint.files import compute_sha256
+from shotprint.manifest import COLUMNS, read_manifest, write_manifest
+
+
+def write_sounds(directory: Path, *names: str, rate_hz: int = 8000) -> Path:
+    """Write a WAV file of 80 samples, different for each name, under every name."""
+    for name in names:
+        samples = name.encode("utf-8", "surrogateescape").ljust(160, b"\0")[:160]
+        head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 196, b"WAVEfmt ", 16, 1, 1, rate_hz, 0, 2, 16)
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(head + struct.pack("<4sI", b"data", 160) + samples)
+    return directory
+
+
+def get_columns(imported: Imported, *columns: str) -> list[tuple[str, ...]]:
+    """Return the values of some columns, one tuple a recording."""
+    return list(imported.manifest[list(columns)].itertuples(index=False, name=None))
+
+
+def find_remark(imported: Imported, words: str) -> str:
+    """Return the one remark that holds `words`."""
+    (found,) = (str(remark) for remark in imported.remarks if words in str(remark))
+    return found
+
+
+# --- the contract ---------------------------------------------------------------------------
+
+TOY_COPIES: dict[str, Callable[[Path], Path]] = {
+    "folder": lambda path: write_sounds(path, "AK-47/1.wav", "AK-47/2.WAV", "Ä b/x/y.wav"),
+    "cadre": lambda path: write_sounds(
+        path, "Glock45_Zoom/ZM_014A_S01.wav", "M16_Samsung/SA_017B_S02.wav"
+    ),
+}
+FIRST_LABELS = {"folder": "AK-47", "cadre": "Glock45"}
+
+
+def test_every_dataset_has_a_toy_copy() -> None:
+    assert set(TOY_COPIES) == set(DATASETS)
+    assert len(DATASETS) >= 2
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_importer_describes_itself(name: str) -> None:
+    importer = DATASETS[name]
+    assert name == importer.NAME
+    for text in (importer.DESCRIPTION, importer.CITATION, importer.LICENCE, importer.HOW_TO_GET):
+        assert len(text) > 10
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_importer_makes_a_manifest(name: str, tmp_path: Path) -> None:
+    toy = TOY_COPIES[name](tmp_path / "toy")
+    imported = DATASETS[name].import_dir(toy)
+    manifest = imported.manifest
+    assert tuple(manifest.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(manifest.columns[-3:]) == ("duration_s", "sample_rate_hz", "channels")
+    files = {path.relative_to(toy).as_posix() for path in toy.rglob("*.[wW][aA][vV]")}
+    assert set(manifest["recording"]) == files
+    for row in manifest.itertuples():
+        assert row.sha256 == compute_sha256(row.path) == compute_sha256(toy / row.recording)
+        assert (row.duration_s, row.sample_rate_hz, row.channels) == ("0.010", "8000", "1")
+        assert row.label
+        assert row.group
+    assert not imported.failed
+    write_manifest(manifest, tmp_path / "set.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "set.csv"), manifest)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_importer_keeps_going_past_bad_recordings(name: str, tmp_path: Path) -> None:
+    toy = TOY_COPIES[name](tmp_path)
+    first = sorted(path for path in toy.rglob("*") if path.is_file())[0]
+    first.with_name("empty.wav").touch()
+    first.with_name("text.flac").write_text("no sound")
+    try:
+        first.with_name("gone.wav").symlink_to(toy / "absent.wav")
+    except OSError:
+        pytest.skip("this system does not let us make symbolic links")
+    imported = DATASETS[name].import_dir(toy)
+    listed = [Path(recording).name for recording in imported.manifest["recording"]]
+    assert "empty.wav" in listed
+    assert "text.flac" in listed
+    assert [Path(recording).name for recording in imported.failed] == ["gone.wav"]
+    assert "(2): " in find_remark(imported, "cannot be opened as sound")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_importer_skips_hidden_files(name: str, tmp_path: Path) -> None:
+    toy = TOY_COPIES[name](tmp_path)
+    first = sorted(path for path in toy.rglob("*") if path.is_file())[0].relative_to(toy)
+    before = DATASETS[name].import_dir(toy).manifest
+    write_sounds(toy, f"__MACOSX/{first.parent}/._x.wav", f"{first.parent}/._x.wav")
+    write_sounds(toy, f"__MACOSX/{first}", f".hidden/{first}")
+    after = DATASETS[name].import_dir(toy)
+    pd.testing.assert_frame_equal(after.manifest, before)
+    assert not any("_x" in str(remark) for remark in after.remarks)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_importer_chooses_labels(name: str, tmp_path: Path) -> None:
+    toy = TOY_COPIES[name](tmp_path)
+    label = FIRST_LABELS[name]
+    kept = DATASETS[name].import_dir(toy, only=[label]).manifest
+    left = DATASETS[name].import_dir(toy, exclude=[label]).manifest
+    assert set(kept["label"]) == {label}
+    assert label not in set(left["label"])
+    assert len(kept) + len(left) == len(DATASETS[name].import_dir(toy).manifest)
+    with pytest.raises(ShotprintError, match=f"label 'M61'; the labels are {label}, "):
+        DATASETS[name].import_dir(toy, exclude=["M61"])
+    with pytest.raises(ShotprintError, match="nothing remains"):
+        DATASETS[name].import_dir(toy, only=[label], exclude=[label])
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_importer_refuses_what_is_no_set(name: str, tmp_path: Path) -> None:
+    import_dir = DATASETS[name].import_dir
+    with pytest.raises(ShotprintError, match="does not exist"):
+        import_dir(tmp_path / "absent")
+    (tmp_path / "file.wav").touch()
+    with pytest.raises(ShotprintError, match="is a file"):
+        import_dir(tmp_path / "file.wav")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ShotprintError, match=r"\b0 recordings"):
+        import_dir(tmp_path / "empty")
+    write_sounds(tmp_path / "flat", "a.wav", "b.wav")
+    with pytest.raises(ShotprintError, match=r"\b2 recordings"):
+        import_dir(tmp_path / "flat")
+
+
+# --- any folder -----------------------------------------------------------------------------
+
+
+def test_class_is_the_folder_directly_below(tmp_path: Path) -> None:
+    toy = write_sounds(tmp_path, "A/a.WAV", "A/deep/er/b.Flac", "B/A/c.mp3", "loose.wav")
+    (tmp_path / "A" / "notes.txt").touch()
+    (tmp_path / "list.csv").touch()
+    imported = folder.import_dir(toy)
+    assert get_columns(imported, "recording", "label") == [
+        ("A/a.WAV", "A"),
+        ("A/deep/er/b.Flac", "A"),
+        ("B/A/c.mp3", "B"),
+    ]
+    assert find_remark(imported, "in no class folder").endswith("left out (1): loose.wav")
+    assert find_remark(imported, "no recordings, by").endswith("(2): A/notes.txt, list.csv")
+    assert "grouped figures may be too good" in find_remark(imported, "groups are unknown")
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path) -> None:
+    write_sounds(tmp_path / "elsewhere", "1.wav")
+    toy = write_sounds(tmp_path / "set", "A/2.wav")
+    try:
+        (toy / "B").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        (toy / "A" / "loop").symlink_to(toy, target_is_directory=True)
+        (toy / "A" / "self").symlink_to(toy / "A" / "self")
+    except OSError:
+        pytest.skip("this system does not let us make symbolic links")
+    assert get_columns(folder.import_dir(toy), "recording") == [("A/2.wav",), ("B/1.wav",)]
+
+
+def test_file_names_that_are_not_unicode_are_left_out(tmp_path: Path) -> None:
+    toy = write_sounds(tmp_path, "A/good.wav")
+    try:
+        (toy / "A" / "b\udcffd.wav").touch()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes Unicode names only")
+    imported = folder.import_dir(toy)
+    assert get_columns(imported, "recording") == [("A/good.wav",)]
+    assert r"A/b\udcffd.wav" in find_remark(imported, "not Unicode")
+
+
+def test_groups_are_joined(tmp_path: Path) -> None:
+    names = ["A/1.wav", "A/2.WAV", "A/3.wav", "Ä/4.wav", "A/5.wav", "A/6.wav", "A/7.mp3", "A/7.wav"]
+    toy = write_sounds(tmp_path / "set", *names)
+    rows = [
+        "A/1.wav,A,g1,0,007",
+        "A/2.flac,A,g1,0,",
+        r"A\3.wav,B,g2,1,",
+        unicodedata.normalize("NFD", "./Ä/4.wav") + ",Ä,g3,2,NA",
+        "A/5.wav,A,,3,",
+        "A/7.mp3,A,g4,4,",
+        "A/8.wav,A,g5,0,",
+    ]
+    table = tmp_path / "groups.csv"
+    table.write_text("\n".join(["recording,label,group,fold,code", *rows]), encoding="utf-8")
+    imported = folder.import_dir(toy, groups=table)
+    assert get_columns(imported, "recording", "label", "group", "fold", "code") == [
+        ("A/1.wav", "A", "g1", "0", "007"),
+        ("A/2.WAV", "A", "g1", "0", ""),
+        ("A/3.wav", "A", "g2", "1", ""),
+        ("A/5.wav", "A", "A/5.wav", "3", ""),
+        ("A/6.wav", "A", "A/6.wav", "", ""),
+        ("A/7.mp3", "A", "g4", "4", ""),
+        ("A/7.wav", "A", "g4", "4", ""),
+        ("Ä/4.wav", "Ä", "g3", "2", "NA"),
+    ]
+    assert find_remark(imported, "without their ext").endswith("(2): A/2.WAV, A/7.wav")
+    assert find_remark(imported, "without a row in").endswith("(1): A/6.wav")
+    assert find_remark(imported, "without a recording").endswith("(1): A/8.wav")
+    assert find_remark(imported, "another label").endswith("(1): A/3.wav (B)")
+    assert find_remark(imported, "without a group").endswith("(2): A/5.wav, A/6.wav")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,group\nA/1.wav,g\n", "no column recording"),
+        ("recording,group\nA/1.wav,g\n./A/1.wav,h\n", r"two rows for A/1.wav"),
+        ("recording,group\nA/1.wav\n", "line 2: 1 values, but 2 columns"),
+    ],
+)
+def test_bad_groups(tmp_path: Path, text: str, message: str) -> None:
+    toy = write_sounds(tmp_path / "set", "A/1.wav")
+    table = tmp_path / "groups.csv"
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(ShotprintError, match=message):
+        folder.import_dir(toy, groups=table)
+
+
+def test_identical_files_are_reported(tmp_path: Path) -> None:
+    toy = write_sounds(tmp_path / "set", "A/1.wav", "B/3.wav", "B/4.wav")
+    (toy / "A" / "2.wav").write_bytes((toy / "A" / "1.wav").read_bytes())
+    (toy / "C").mkdir()
+    (toy / "C" / "5.wav").write_bytes((toy / "B" / "3.wav").read_bytes())
+    imported = folder.import_dir(toy)
+    assert find_remark(imported, "one label").endswith("(1): A/1.wav = A/2.wav")
+    assert find_remark(imported, "two labels").endswith("(1): B/3.wav = C/5.wav")
+    assert get_columns(imported, "group") == [
+        ("A/1.wav",), ("A/1.wav",), ("B/3.wav",), ("B/4.wav",), ("B/3.wav",)
+    ]  # fmt: skip
+    table = tmp_path / "groups.csv"
+    table.write_text("recording,group\nB/3.wav,g\nC/5.wav,h\n", encoding="utf-8")
+    torn = find_remark(folder.import_dir(toy, groups=table), "in two groups")
+    assert torn.endswith("(1): B/3.wav = C/5.wav")
+
+
+def test_real_guns_with_their_groups(shared: Path) -> None:
+    directory = shared / "data" / "guns9"
+    imported = folder.import_dir(directory, groups=directory / "groups.csv")
+    given = pd.read_csv(directory / "groups.csv", dtype=str).sort_values("recording")
+    columns = ["recording", "label", "group", "fold"]
+    assert len(imported.manifest) == 679
+    assert imported.manifest[columns].to_numpy().tolist() == given[columns].to_numpy().tolist()
+    assert set(imported.manifest["sample_rate_hz"]) == {"44100", "48000"}
+    assert "(80): M16/5 (1).flac = M4/4 (1).flac" in find_remark(imported, "two labels")
+    assert len(imported.remarks) == 2
+    without = folder.import_dir(directory, groups=directory / "groups.csv", exclude=["M4"])
+    assert len(without.manifest) == 599
+    assert len(without.remarks) == 1
+
+
+def test_real_wavs_match_groups_of_flacs(shared: Path) -> None:
+    directory = shared / "data" / "guns9-original-wav"
+    imported = folder.import_dir(directory, groups=shared / "data" / "guns9" / "groups.csv")
+    assert "(9): AK-12/3 (1).wav" in find_remark(imported, "without their ext")
+    assert ("AK-12/3 (1).wav", "AK-12-00", "0", "2") in get_columns(
+        imported, "recording", "group", "fold", "channels"
+    )
+
+
+# --- CADRE ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "recorder"),
+    [
+        ("BoltAction22_Samsung/SA_004A_S01.wav", "BoltAction22", "Samsung"),
+        ("Samsung_Edge_S7/Colt1911/SA_095A_S01.WAV", "Colt1911", "Samsung"),
+        ("x/Glock9_1_Zoom/ZM_008A_S01.wav", "Glock9", "Zoom"),
+        ("Glock9_2_Zoom/pos 1/ZM_009A_S01.wav", "Glock9", "Zoom"),
+        ("Iphone_7/kimber 45/IP_016A_S06.m4a", "Kimber45", "iPhone"),
+        ("Kimber45_iPhone/ip_016a_s06.wav", "Kimber45", "iPhone"),
+        ("Zoom_H4N_Handheld_Recording_Device/WASR/ZM_018B_S02.wav", "WASR-10", "Zoom"),
+        ("WinM14_Samsung/SA_019A_S01.wav", "WinchesterM14", "Samsung"),
+        ("Ruger357_Zoom/ZM-007 A-S01.wav", "Ruger357", "Zoom"),
+        ("Smith&Wesson22_Zoom/ZM_002A_S01.wav", "Smith&Wesson22", "Zoom"),
+        ("smith and wesson 38 Special/SA_006A_S01.wav", "Smith&Wesson38special", "Samsung"),
+        ("SmithWesson_38special_Samsung/SA_006A_S01.wav", "Smith&Wesson38special", "Samsung"),
+        ("S&W 22/IP_002A_S01.wav", "Smith&Wesson22", "iPhone"),
+        ("Rem700_Samsung_Galaxy_S7/SA_080A_S01.wav", "Remington700", "Samsung"),
+        ("SportKing_Zoom/ZM_001A_S01.wav", "SportKing22", "Zoom"),
+        ("M&P40_Zoom/ZM_011A_S01.wav", "MP40", "Zoom"),
+        ("HK_USP/ZM_012A_S01.wav", "HKUSP", "Zoom"),
+        ("Lorcin380_ZM/ZM_005A_S01.wav", "Lorcin380", "Zoom"),
+        ("SIG9/ZM_010A_S01.wav", "Sig9", "Zoom"),
+        ("Ruger22/Zoom/ZM_003A_S01.wav", "Ruger22", "Zoom"),
+        ("MP40/MP40. (12).wav", "MP40", ""),
+        ("all/Glock45. (1).wav", "Glock45", ""),
+        ("M16_Zoom/interview.wav", "M16", "Zoom"),
+        ("Beretta92_Zoom/ZM_013A_S01.wav", None, None),
+    ],
+)
+def test_cadre_folders(tmp_path: Path, name: str, label: str | None, recorder: str | None) -> None:
+    toy = write_sounds(tmp_path, name, "Glock45_Zoom/ZM_214A_S01.wav")
+    imported = cadre.import_dir(toy)
+    if label is None:
+        assert find_remark(imported, "no folder that names a gun").endswith(f"(1): {name}")
+        assert len(imported.manifest) == 1
+        return
+    assert (name, label, recorder) in get_columns(imported, "recording", "label", "recorder")
+    assert not any("contradict" in str(r) or "another recorder" in str(r) for r in imported.remarks)
+
+
+def test_cadre_folder_of_one_gun(tmp_path: Path) -> None:
+    toy = write_sounds(tmp_path / "Glock45_Samsung", "SA_214B_S03.wav")
+    assert get_columns(cadre.import_dir(toy), "label", "recorder") == [("Glock45", "Samsung")]
+
+
+CADRE_COLUMNS = (
+    "set_number", "position", "geometry", "azimuth_deg", "distance_m", "shot", "shot_id", "group",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("SA_014A_S01.wav", ("14", "0", "A", "-30", "20", "01", "014A_S01", "014")),
+        ("ZM_034B_S6.wav", ("14", "1", "B", "", "", "06", "034B_S06", "034")),
+        ("ZM_174B_S02.wav", ("14", "8", "B", "180", "0.5", "02", "174B_S02", "174")),
+        ("ZM_194A_S02.wav", ("14", "9", "A", "", "", "02", "194A_S02", "194")),
+        ("IP_214B_S02.wav", ("14", "10", "B", "20", "20", "02", "214B_S02", "214")),
+        ("XX_254A_S02.wav", ("", "", "A", "", "", "02", "254A_S02", "254")),
+    ],
+)
+def test_cadre_file_names(tmp_path: Path, name: str, expected: tuple[str, ...]) -> None:
+    imported = cadre.import_dir(write_sounds(tmp_path, f"Glock45/{name}"))
+    assert get_columns(imported, *CADRE_COLUMNS) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("number", "label"),
+    [("004", "BoltAction22"), ("095", "Colt1911"), ("080", "Remington700"), ("214", "Glock45")],
+)
+def test_cadre_numbers_that_were_seen_fit_their_gun(
+    tmp_path: Path, number: str, label: str
+) -> None:
+    imported = cadre.import_dir(write_sounds(tmp_path, f"{label}_Samsung/SA_{number}A_S01.wav"))
+    assert not any("contradicts" in str(remark) for remark in imported.remarks)
+
+
+def test_cadre_recorders_share_a_shot_and_its_group(tmp_path: Path) -> None:
+    names = [f"M16_{r}/{c}_037A_S01.wav" for c, r in cadre.RECORDERS.items()]
+    imported = cadre.import_dir(write_sounds(tmp_path, *names, "M16_Zoom/ZM_037B_S01.wav"))
+    shots = imported.manifest.groupby("shot_id")["recorder"].apply(set).to_dict()
+    assert shots == {"037A_S01": {"Zoom", "Samsung", "iPhone"}, "037B_S01": {"Zoom"}}
+    assert set(imported.manifest["group"]) == {"037"}
+
+
+def test_cadre_reports_what_does_not_fit(tmp_path: Path) -> None:
+    toy = write_sounds(
+        tmp_path,
+        "Glock45_Zoom/ZM_015A_S01.wav",  # the set of Colt1911
+        "Sig9_Zoom/ZM_014A_S01.wav",  # the set of Glock45
+        "Sig9_Zoom/ZM_010A_S01.wav",  # a set that nobody is known to own
+        "M16_Zoom/SA_017A_S01.wav",
+        "M16/M16. (1).wav",
+        "M16/M16. (2).wav",
+        "M16/take 3.wav",
+        "M16/ZM_000A_S01.wav",
+        "Beretta/ZM_001A_S01.wav",
+    )
+    (tmp_path / "readme.txt").touch()
+    imported = cadre.import_dir(toy)
+    assert len(imported.manifest) == 8
+    assert find_remark(imported, "contradicts their folder").endswith(
+        "(2): Glock45_Zoom/ZM_015A_S01.wav (set 15), Sig9_Zoom/ZM_014A_S01.wav (set 14)"
+    )
+    assert find_remark(imported, "another recorder").endswith("(1): M16_Zoom/SA_017A_S01.wav")
+    assert find_remark(imported, "by hand").endswith("(2): M16/M16. (1).wav, M16/M16. (2).wav")
+    assert find_remark(imported, "another form").endswith("(1): M16/take 3.wav")
+    assert find_remark(imported, "outside 001").endswith("(1): M16/ZM_000A_S01.wav")
+    assert find_remark(imported, "names a gun").endswith("(1): Beretta/ZM_001A_S01.wav")
+    assert find_remark(imported, "by their extension").endswith("(1): readme.txt")
+
+
+def test_simulated_sets_are_marked(tmp_path: Path) -> None:
+    toy = TOY_COPIES["cadre"](tmp_path)
+    assert set(cadre.import_dir(toy).manifest["simulated"]) == {"false"}
+    (toy / "simulation.json").write_text(json.dumps({"seed": 0}), encoding="utf-8")
+    imported = cadre.import_dir(toy)
+    assert set(imported.manifest["simulated"]) == {"true"}
+    assert imported.remarks == ()
+
+
+def test_unlistable_folder_is_reported(tmp_path: Path) -> None:
+    toy = write_sounds(tmp_path, "A/1.wav", "B/2.wav")
+    (toy / "B").chmod(0)
+    try:
+        if os.access(toy / "B", os.R_OK):
+            pytest.skip("this user may list every folder")
+        imported = folder.import_dir(toy)
+    finally:
+        (toy / "B").chmod(0o700)
+    assert find_remark(imported, "cannot be listed").endswith("(1): B")
