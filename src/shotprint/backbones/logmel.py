@@ -1,16 +1,23 @@
 """The log-mel front-ends as a torch module, for training and inside the exported model.
 
 The discrete Fourier transform is written as matrix products, which ONNX Runtime computes as
-fast as a transform of its own, after two foldings that leave a quarter of the multiplications:
+fast as a transform of its own, after two foldings that leave a quarter of the multiplications.
+With N samples x[n] a frame and r[n] = x[N-1-n], the same backwards, phases counted from the
+middle of the frame, so that real parts meet cosines and imaginary parts sines of
+2π·k·(m + ½)/N:
 
-1. With N samples a frame, ``a[n] = x[n] + x[n + N/2]`` holds the even frequency bins and
-   ``b[n] = x[n] - x[n + N/2]`` the odd ones (decimation in frequency).
-2. Cosines are even and sines odd about the middle of what is left, n → N/2 - n (the other way
-   round for the odd bins), so real and imaginary parts need the sums and differences of the
-   two halves alone.
+1. Cosines are even and sines odd about the middle: s = x + r is all that cosines see of the
+   frame, d = x - r all that sines see.
+2. About a quarter of the frame they are even or odd as the bin k is: for m < N/4 the even bins
+   need s[N/2+m] + s[m] and d[N/2+m] + d[m] alone, the odd bins the differences.
+
+So a frame is read in the quarters m and N/2+m, forwards and backwards. They are copied in blocks
+that both the hop and a quarter are multiples of (64 samples), not sample by sample.
 
 `shotprint.frontends.compute_logmel` computes the same with NumPy's FFT; a test compares them.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -30,60 +37,68 @@ class LogMel(nn.Module):
     def __init__(self, frontend: Frontend) -> None:
         super().__init__()
         self.frontend = frontend
-        quarter = frontend.n_fft // 4  # of the N samples, after both foldings
-        n = np.arange(quarter + 1)
-        bins = np.arange(quarter + 1)
-        even = 2 * np.pi * np.outer(n, 2 * bins) / frontend.n_fft
-        odd = 2 * np.pi * np.outer(n, 2 * bins[:-1] + 1) / frontend.n_fft
-        mel = mel_filterbank(frontend).astype(np.float64).T  # (n_fft // 2 + 1, n_mels)
-        constants = {
-            "window": window(frontend),
-            "cos_even": np.cos(even),
-            "sin_even": np.sin(even),
-            "cos_odd": np.cos(odd),
-            "sin_odd": np.sin(odd),
+        quarter = frontend.n_fft // 4
+        self.block = math.gcd(frontend.hop_length, quarter)
+        forwards = np.r_[0:quarter, 2 * quarter : 3 * quarter]  # the samples m and N/2 + m
+        n_used = 1 + int(np.flatnonzero(mel_filterbank(frontend).any(axis=0)).max())
+        mel = mel_filterbank(frontend).T[:n_used]
+        phase = 2 * np.pi * np.outer(np.arange(quarter) + 0.5, np.arange(n_used)) / frontend.n_fft
+        floats = {
+            "window_forwards": window(frontend)[forwards],
+            "window_backwards": window(frontend)[::-1][forwards],
+            "cos_even": np.cos(phase[:, 0::2]),
+            "sin_even": np.sin(phase[:, 0::2]),
+            "cos_odd": np.cos(phase[:, 1::2]),
+            "sin_odd": np.sin(phase[:, 1::2]),
             "mel_even": mel[0::2],
             "mel_odd": mel[1::2],
         }
-        for name, value in constants.items():
+        for name, value in floats.items():
             tensor = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
             self.register_buffer(name, tensor, persistent=False)
+        blocks = torch.from_numpy(forwards[:: self.block] // self.block)
+        self.register_buffer("blocks_forwards", blocks, persistent=False)
+        last = frontend.n_fft // self.block - 1
+        self.register_buffer("blocks_backwards", last - blocks, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         with torch.autocast(waveform.device.type, enabled=False):
-            mel = self.compute_mel_power(self.frame(waveform.float()))
+            mel = self.compute_mel_power(*self.frame(waveform.float()))
             return self.compress(mel).transpose(1, 2)
 
-    def frame(self, waveform: Tensor) -> Tensor:
-        """Pre-emphasise, pad by reflection, cut and window: (n, n_frames, n_fft)."""
+    def frame(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Pre-emphasise, pad, cut and window: two quarters of each frame, (n, n_frames, N/2).
+
+        Returns them forwards (x above) and backwards (r).
+        """
         settings = self.frontend
         if settings.preemphasis:
             waveform = waveform[:, 1:] - settings.preemphasis * waveform[:, :-1]
-        half = settings.n_fft // 2
-        padded = nn.functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]
+        blocks = self.reflect(waveform).unflatten(1, (-1, self.block))
         n_frames = waveform.shape[1] // settings.hop_length + 1
-        starts = torch.arange(n_frames, device=waveform.device) * settings.hop_length
-        samples = torch.arange(settings.n_fft, device=waveform.device)
-        return padded[:, starts[:, None] + samples] * self.window
+        step = settings.hop_length // self.block
+        starts = torch.arange(n_frames, device=waveform.device)[:, None] * step
+        forwards = blocks[:, starts + self.blocks_forwards].flatten(2)
+        backwards = blocks.flip(-1)[:, starts + self.blocks_backwards].flatten(2)
+        return forwards * self.window_forwards, backwards * self.window_backwards
 
-    def compute_mel_power(self, frames: Tensor) -> Tensor:
-        """Power spectrum of the frames, summed over mel bands: (n, n_frames, n_mels)."""
+    def reflect(self, waveform: Tensor) -> Tensor:
+        """Pad by reflection of half a frame on both sides, less at the end to whole blocks."""
         half = self.frontend.n_fft // 2
-        first, second = frames[..., :half], frames[..., half:]
-        real_even, imag_even = self.fold(first + second, 1)
-        real_odd, imag_odd = self.fold(first - second, -1)
-        even = (real_even @ self.cos_even).square() + (imag_even @ self.sin_even).square()
-        odd = (real_odd @ self.cos_odd).square() + (imag_odd @ self.sin_odd).square()
-        return even @ self.mel_even + odd @ self.mel_odd
+        n_end = half - (waveform.shape[1] + 2 * half) % self.block
+        start = waveform[:, 1 : half + 1].flip(-1)
+        end = waveform[:, -half - 1 : -1].flip(-1)[:, :n_end]
+        return torch.cat([start, waveform, end], dim=1)
 
-    def fold(self, x: Tensor, sign: int) -> tuple[Tensor, Tensor]:
-        """Fold about the middle: the parts that meet the cosines and those that meet the sines."""
-        middle = x.shape[-1] // 2
-        # The first sample and the middle one have no partner: each meets a zero.
-        ends = torch.zeros_like(x[..., :1])
-        mirrored = torch.cat([ends, x[..., middle + 1 :].flip(-1), ends], dim=-1)
-        upper = sign * mirrored
-        return x[..., : middle + 1] + upper, x[..., : middle + 1] - upper
+    def compute_mel_power(self, forwards: Tensor, backwards: Tensor) -> Tensor:
+        """Power spectrum of the frames, summed over mel bands: (n, n_frames, n_mels)."""
+        s_low, s_high = (forwards + backwards).chunk(2, dim=-1)
+        d_low, d_high = (forwards - backwards).chunk(2, dim=-1)
+        even = ((s_high + s_low) @ self.cos_even).square()
+        even = even + ((d_high + d_low) @ self.sin_even).square()
+        odd = ((s_high - s_low) @ self.cos_odd).square()
+        odd = odd + ((d_high - d_low) @ self.sin_odd).square()
+        return even @ self.mel_even + odd @ self.mel_odd
 
     def compress(self, mel: Tensor) -> Tensor:
         """Apply the front-end's logarithm."""
