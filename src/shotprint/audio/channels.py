@@ -10,6 +10,8 @@ from shotprint.errors import RecordingError, ShotprintError
 
 # Two channels whose mix has less than this share of their mean power cancel each other (−6 dB).
 CANCELLED_POWER = 0.25
+# Channels with less than this share of the power of the loudest do not matter (−20 dB).
+FAINT_POWER = 0.01
 # Samples beyond ±2³¹ times full scale are damage, not sound.
 MAX_MAGNITUDE = 2.0**31
 

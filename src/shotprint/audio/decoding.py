@@ -34,6 +34,8 @@ TOLERANCE_S, TOLERANCE_SHARE = 0.1, 0.005
 UNKNOWN_SIZE = 0x7FFFF000
 # A file that states no samples but is larger was never finished.
 MAX_HEADER_BYTES = 8192
+# From so many channels on, PyAV 18 reads beyond the planes of a frame and may crash.
+PYAV_PLANES = 8
 # FFmpeg guesses the length of these bare streams from their first frames.
 GUESSED_LENGTH = frozenset({"aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "truehd"})
 # How a Windows Media file, and the object in it that states its size, begin.
@@ -166,10 +168,10 @@ def _promised_samples(file: Any) -> int | None:
 
 def _soundfile_blocks(file: Any, source: Source, start: int) -> Iterator[Floats]:
     """Read with libsndfile; where it stops at damage, FFmpeg goes on."""
-    if source.tolerance_s == 0 and start <= file.frames:
-        file.seek(position := start)  # exact, unlike in MP3
-    else:
-        position = 0
+    position = 0
+    if 0 < start <= file.frames and source.tolerance_s == 0:
+        with contextlib.suppress(soundfile.LibsndfileError):
+            position = file.seek(start)  # exact, unlike in MP3
     while position < file.frames:
         n_samples = min(BLOCK_VALUES // file.channels, file.frames - position)
         try:
@@ -281,7 +283,7 @@ def _ffmpeg_frames(container: Any, stream: Any) -> Iterator[Any]:
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError:  # nothing can be read after it
+        except (av.FFmpegError, IndexError):  # nothing can be read after it
             yield None
             return
         try:
@@ -292,14 +294,24 @@ def _ffmpeg_frames(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _frame_to_float(frame: Any) -> Floats:
+    n_channels = frame.layout.nb_channels
+    if frame.format.is_planar and n_channels >= PYAV_PLANES:
+        frame = _interleave(frame)
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
+        samples = samples.reshape(-1, n_channels).T
     kind, n_bytes = samples.dtype.kind, samples.dtype.itemsize
     floats: Floats = samples.astype(np.float32)
     if kind == "u":
         return (floats - np.float32(128)) / np.float32(128)
     return floats * np.float32(2.0 ** (1 - 8 * n_bytes)) if kind == "i" else floats
+
+
+def _interleave(frame: Any) -> Any:
+    import av
+
+    layout, rate_hz = frame.layout.name, frame.sample_rate
+    return av.AudioResampler(format="flt", layout=layout, rate=rate_hz).resample(frame)[0]
 
 
 def _ffmpeg_blocks(source: Source, frames: Iterator[Any], start: int) -> Iterator[Floats]:
@@ -336,7 +348,7 @@ def _look_for_end(path: Path, source: Source) -> None:
         if head.startswith(b"OggS"):
             file.seek(max(0, n_bytes - 65_536))
             source.lacks_end = not _has_last_page(file.read())
-        stated = _caf_size(file) if head.startswith(b"caff") else _stated_size(head)
+        stated = _caf_size(file, n_bytes) if head.startswith(b"caff") else _stated_size(head)
     if stated is not None and stated - n_bytes > 64:  # some writers err by a header
         source.present_share = n_bytes / stated
 
@@ -354,11 +366,12 @@ def _stated_size(head: bytes) -> int | None:
     return None if unknown else int(size) + n_header
 
 
-def _caf_size(file: Any) -> int | None:
-    """Return where the last chunk of a Core Audio file that is there ends."""
+def _caf_size(file: Any, n_bytes: int) -> int | None:
+    """Return where the last chunk of a Core Audio file that has begun should end."""
     end = 8
-    while file.seek(end) == end and len(header := file.read(12)) == 12:
-        size = struct.unpack(">q", header[4:])[0]
+    while end + 12 <= n_bytes:
+        file.seek(end + 4)
+        size = struct.unpack(">q", file.read(8))[0]
         if size < 0:  # to the end of the file
             return None
         end += 12 + size
