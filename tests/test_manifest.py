@@ -159,3 +159,17 @@ def test_bad_manifest_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ShotprintError, match="no column label"):
         write_manifest(manifest.drop(columns="label"), path)
     assert path.read_bytes() == before
+
+
+def test_manifest_in_a_linked_folder(tmp_path: Path) -> None:
+    manifest, _ = build_manifest(make_rows(tmp_path / "a" / "b" / "set", {"A/1.wav": b"1"}))
+    link = tmp_path / "link"
+    try:
+        link.symlink_to(tmp_path / "a" / "b", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not let us make symbolic links")
+    linked = manifest.assign(path=str(link / "set" / "A" / "1.wav"))
+    write_manifest(linked, link / "set.csv")
+    assert b",set/A/1.wav," in (link / "set.csv").read_bytes()
+    for path in (link / "set.csv", tmp_path / "a" / "b" / "set.csv"):
+        assert Path(read_manifest(path)["path"][0]).read_bytes() == b"1"
