@@ -98,6 +98,12 @@ def test_the_shortest_waveform_gives_frames_and_is_left_alone(frontend):
     assert np.array_equal(waveform, before)
 
 
+def test_shortest_waveforms():
+    """512 samples are mirrored about the first one; pre-emphasis takes one away before."""
+    assert (PANNS.min_samples, EFFICIENTAT.min_samples) == (513, 514)
+    assert [f.count_frames(64000) for f in (PANNS, EFFICIENTAT)] == [201, 200]
+
+
 @BOTH
 def test_window_is_hann_in_the_middle_of_the_frame(frontend):
     found = window(frontend)

@@ -117,7 +117,7 @@ def mel_filterbank(frontend: Frontend) -> NDArray[np.float32]:
 
     n_mels triangles stand on n_mels + 2 points equally spaced in mel from fmin_hz to fmax_hz.
     ``slaney`` draws them over Hz and divides each by half its width, so that noise of equal
-    density fills all bands alike; ``kaldi`` draws them over mel and leaves out the Nyquist bin.
+    density fills all bands alike; ``kaldi`` draws them over mel.
     """
     bins_hz = np.linspace(0.0, frontend.sample_rate_hz / 2, frontend.n_fft // 2 + 1)
     ends_hz = np.array([frontend.fmin_hz, frontend.fmax_hz])
@@ -128,7 +128,6 @@ def mel_filterbank(frontend: Frontend) -> NDArray[np.float32]:
     else:
         points_mel = _divide(_hz_to_kaldi(ends_hz), frontend.n_mels)
         bands = _draw_triangles(_hz_to_kaldi(bins_hz), points_mel)
-        bands[:, -1] = 0.0
     return bands.astype(np.float32)
 
 
@@ -226,8 +225,8 @@ def _slaney_to_hz(mel: Float64Array) -> Float64Array:
 
 
 def _hz_to_kaldi(hz: Float64Array) -> Float64Array:
-    # O'Shaughnessy (1987), mel = 2595·log10(1 + f / 700), with 2595 / ln 10 rounded to 1127.
-    mel: Float64Array = 1127.0 * np.log1p(hz / 700.0)
+    # mel = 1127·ln(1 + f / 700) (O'Shaughnessy 1987); triangles are the same without the factor.
+    mel: Float64Array = np.log1p(hz / 700.0)
     return mel
 
 
