@@ -45,7 +45,9 @@ def main() -> None:
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
+from shotprint.cli.simulate import simulate  # noqa: E402
 
 app.command("evaluate")(evaluate)
 app.command("models")(show_models)
+app.command("simulate")(simulate)
 app.add_typer(import_app, name="import")
