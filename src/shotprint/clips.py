@@ -24,6 +24,9 @@ FLOOR_DB = 60.0
 """Levels further than this below the recording's loudest frame count as equal: a rise out of
 digital silence is no steeper than one out of room noise."""
 
+SPAN_FRAMES = 1 << 16
+"""Frames rated at a time; hours of recording are rated in bounded memory."""
+
 
 @dataclass(frozen=True)
 class ClipRule:
@@ -67,8 +70,8 @@ class Clips(NamedTuple):
     onset_samples: NDArray[np.int64]
 
 
-def compute_level_db(waveform: NDArray[np.float32], frame_samples: int) -> NDArray[np.float64]:
-    """Return the mean power of consecutive frames in dB, floored `FLOOR_DB` below the loudest.
+def compute_power(waveform: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float64]:
+    """Return the mean power of consecutive frames of `FRAME_S`.
 
     Parameters
     ----------
@@ -76,24 +79,24 @@ def compute_level_db(waveform: NDArray[np.float32], frame_samples: int) -> NDArr
 
     Returns
     -------
-    (n_samples // frame_samples,)
+    (n_frames,)
     """
-    n_frames = len(waveform) // frame_samples
-    frames = waveform[: n_frames * frame_samples].reshape(n_frames, frame_samples)
-    power = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / frame_samples
-    top = power.max(initial=0.0)
-    if top == 0:
-        return np.zeros(n_frames)
-    return 10 * np.log10(np.maximum(power, top * 10 ** (-FLOOR_DB / 10)))
+    length = count_frame_samples(sample_rate_hz)
+    n_frames = len(waveform) // length
+    frames = waveform[: n_frames * length].reshape(n_frames, length)
+    power: NDArray[np.float64] = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / length
+    return power
+
+
+def count_frame_samples(sample_rate_hz: int) -> int:
+    """Return how many samples a frame of `compute_power` has."""
+    return max(1, round(FRAME_S * sample_rate_hz))
 
 
 def find_onsets(
     waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule
 ) -> NDArray[np.int64]:
     """Return the sample indices of the strongest onsets, strongest first.
-
-    The strength of an onset is its level above the recording's loudest frame plus half of its
-    rise above the moments before, in dB, so that a loud steep rise wins over a loud late echo.
 
     Parameters
     ----------
@@ -103,27 +106,58 @@ def find_onsets(
     -------
     (1 … rule.max_clips,) int64, each nearer than `FRAME_S` to the sample where the level rises
     """
-    frame = max(1, round(FRAME_S * sample_rate_hz))
-    level = compute_level_db(waveform, frame)
-    before, after = round(BEFORE_S / FRAME_S), round(AFTER_S / FRAME_S)
-    if len(level) <= after:
+    frames = pick_onset_frames(compute_power(waveform, sample_rate_hz), rule)
+    return frames * count_frame_samples(sample_rate_hz)
+
+
+def pick_onset_frames(power: NDArray[np.float64], rule: ClipRule) -> NDArray[np.int64]:
+    """Return the frames in which the strongest onsets lie, strongest first.
+
+    The strength of an onset is its level above the recording's loudest frame plus half of its
+    rise above the moments before, in dB, so that a loud steep rise wins over a loud late echo.
+
+    Parameters
+    ----------
+    power : (n_frames,) of `compute_power`, joined over the blocks of a long recording
+
+    Returns
+    -------
+    (1 … rule.max_clips,) int64
+    """
+    if len(power) <= round(AFTER_S / FRAME_S):
         return np.zeros(1, dtype=np.int64)
-    padded = np.concatenate([np.full(before, level.min()), level, np.full(after - 1, level.min())])
-    windows = np.lib.stride_tricks.sliding_window_view
-    floor = windows(padded, before)[: len(level)].mean(axis=1)
-    peak = windows(padded[before:], after)[: len(level)].max(axis=1)
-    rise = np.minimum(level, peak) - floor
-    strength = peak + 0.5 * rise
+    strength, rise = _rate_onsets(power)
     gap = max(1, round(rule.min_gap_s / FRAME_S))
     onsets: list[int] = []
-    remaining = strength.copy()
     for _ in range(rule.max_clips):
-        best = int(remaining.argmax())
-        if not np.isfinite(remaining[best]) or (onsets and rise[best] < 3.0):
+        best = int(strength.argmax())
+        if not np.isfinite(strength[best]) or (onsets and rise[best] < 3.0):
             break
         onsets.append(best)
-        remaining[max(0, best - gap) : best + gap + 1] = -np.inf
-    return np.asarray(onsets, dtype=np.int64) * frame
+        strength[max(0, best - gap) : best + gap + 1] = -np.inf
+    return np.asarray(onsets, dtype=np.int64)
+
+
+def _rate_onsets(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the strength and the rise of an onset in each frame, span by span to save memory."""
+    before, after = round(BEFORE_S / FRAME_S), round(AFTER_S / FRAME_S)
+    strength, rise = np.zeros_like(power), np.zeros_like(power)
+    top = float(power.max())
+    if top == 0:
+        return strength, rise
+    lowest = max(float(power.min()), top * 10 ** (-FLOOR_DB / 10))
+    windows = np.lib.stride_tricks.sliding_window_view
+    for start in range(0, len(power), SPAN_FRAMES):
+        stop = min(start + SPAN_FRAMES, len(power))
+        first, last = start - before, stop + after - 1
+        span = np.maximum(power[max(0, first) : last], lowest)
+        ends = (max(0, -first), max(0, last - len(power)))
+        level = 10 * np.log10(np.pad(span, ends, constant_values=lowest))
+        floor = windows(level, before)[: stop - start].mean(axis=1)
+        peak = windows(level[before:], after).max(axis=1)
+        rise[start:stop] = np.minimum(level[before : before + stop - start], peak) - floor
+        strength[start:stop] = peak + 0.5 * rise[start:stop]
+    return strength, rise
 
 
 def place_clips(

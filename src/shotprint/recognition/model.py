@@ -1,0 +1,218 @@
+"""What a recogniser must offer, and the one that runs in ONNX Runtime.
+
+A model file is self-contained: beside the graph it holds, as JSON under the metadata key
+``shotprint``, everything that makes a result repeatable (`ModelMetadata`).
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.clips import ClipRule, normalize_level
+from shotprint.errors import ShotprintError
+from shotprint.files import compute_sha256
+from shotprint.firearms import Firearm
+
+SCHEMA = "shotprint-model/1"
+METADATA_KEY = "shotprint"
+INPUT, LOG_PROBABILITIES, EMBEDDING = "waveform", "log_probabilities", "embedding"
+
+Floats = NDArray[np.float32]
+
+LEVEL_RULES = {
+    "as_recorded": lambda waveforms: waveforms,
+    "peak_half": normalize_level,
+}
+"""What is done to the level of clips (n, n_samples) before a model hears them."""
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a model is, and how it must be used.
+
+    Attributes
+    ----------
+    labels : in the order of the outputs; empty: the model gives embeddings only. Calibre and
+        category are empty where they are not known
+    sample_rate_hz : of the waveform it takes
+    min_samples : the shortest waveform that it takes
+    clip_rule : how clips are cut; ``length_s`` 0: it hears recordings whole
+    level : one of `LEVEL_RULES`
+    calibration : ``{"method": "none"}``, or ``{"method": "temperature", "temperature": t}``:
+        log-probabilities are divided by t and normalised again
+    recipe, data, weights : how it was trained, on what, from what; settings and SHA-256 hashes
+    licences : of what it is made from, by name
+    description, limits : for whom it is, and what it cannot do
+    software : versions of shotprint, torch and onnx that made it
+    """
+
+    name: str
+    version: str
+    labels: tuple[Firearm, ...]
+    sample_rate_hz: int
+    min_samples: int
+    clip_rule: ClipRule
+    level: str
+    backbone: str
+    calibration: Mapping[str, Any] = field(default_factory=lambda: {"method": "none"})
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    limits: str = ""
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.label_names
+        if len(set(names)) < len(names):
+            raise ShotprintError(f"the model {self.name} has a label twice: {', '.join(names)}")
+        if self.level not in LEVEL_RULES:
+            raise ShotprintError(
+                f"the model {self.name} has the level rule {self.level!r}; "
+                f"expected one of {', '.join(LEVEL_RULES)}"
+            )
+        _check_calibration(self.name, self.calibration)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels alone."""
+        return tuple(firearm.label for firearm in self.labels)
+
+    def to_json(self) -> str:
+        """Return one line of JSON; the same metadata give the same bytes."""
+        content = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelMetadata":
+        """Read what `to_json` wrote; ShotprintError names what is wrong with it."""
+        try:
+            content = json.loads(text)
+            schema = content.pop("schema", None)
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise ShotprintError(f"its metadata are no JSON object ({error})") from None
+        if schema != SCHEMA:
+            raise ShotprintError(
+                f"its metadata are of schema {schema!r}, this version of shotprint reads "
+                f"{SCHEMA!r}; install a newer shotprint or export the model again"
+            )
+        try:
+            content["labels"] = tuple(Firearm(**label) for label in content["labels"])
+            content["clip_rule"] = ClipRule(**content["clip_rule"])
+            return cls(**content)
+        except (KeyError, TypeError) as error:
+            raise ShotprintError(f"its metadata are incomplete or unknown ({error})") from None
+
+
+class Model(Protocol):
+    """A recogniser with NumPy at the boundary."""
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What it is and how it must be used."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file it was read from."""
+        ...
+
+    def run(self, waveforms: Floats) -> tuple[Floats, Floats]:
+        """Return log-probabilities (n, n_labels) and embedding (n, d) of clips (n, n_samples)."""
+        ...
+
+
+class OnnxModel:
+    """A model file (``.onnx``, written by ``shotprint export``) in ONNX Runtime, on the CPU.
+
+    Threads may call `run` at the same time.
+
+    Parameters
+    ----------
+    threads : how many threads one call of `run` uses
+
+    Raises
+    ------
+    ShotprintError : no such file, no ONNX file, half of one, or not one that shotprint wrote
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+        path = Path(path)
+        if not path.is_file():
+            raise ShotprintError(f"there is no file {path}; expected a model (.onnx)")
+        self._session = _open_session(path, threads)
+        self.metadata = _read_metadata(self._session, path)
+        self.sha256 = compute_sha256(path)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        _check_graph(self._session, self.metadata, path)
+
+    def run(self, waveforms: Floats) -> tuple[Floats, Floats]:
+        """Return log-probabilities (n, n_labels) and embedding (n, d) of clips (n, n_samples)."""
+        outputs = dict(
+            zip(self._outputs, self._session.run(self._outputs, {INPUT: waveforms}), strict=True)
+        )
+        nothing = np.zeros((len(waveforms), 0), np.float32)
+        return outputs.get(LOG_PROBABILITIES, nothing), outputs[EMBEDDING]
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised, and said in one line
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  # the errors of ONNX Runtime share no base class
+        reason = " ".join(str(error).split())[:200]
+        raise ShotprintError(
+            f"{path} cannot be opened as an ONNX model ({reason}); it may be half a file or of "
+            "another kind: copy or export it again"
+        ) from None
+
+
+def _read_metadata(session: Any, path: Path) -> ModelMetadata:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ShotprintError(
+            f"{path} is an ONNX model, but none of shotprint's: it has no metadata "
+            f"{METADATA_KEY!r}; expected a file written by 'shotprint export'"
+        )
+    try:
+        return ModelMetadata.from_json(text)
+    except ShotprintError as error:
+        raise ShotprintError(f"{path}: {error}") from None
+
+
+def _check_graph(session: Any, metadata: ModelMetadata, path: Path) -> None:
+    """Raise unless inputs and outputs are those that the metadata promise."""
+    inputs = {each.name: len(each.shape) for each in session.get_inputs()}
+    outputs = {each.name: each.shape[-1] for each in session.get_outputs()}
+    expected = {EMBEDDING, LOG_PROBABILITIES} if metadata.labels else {EMBEDDING}
+    n_labels = outputs.get(LOG_PROBABILITIES, 0)
+    if inputs != {INPUT: 2} or set(outputs) != expected or n_labels != len(metadata.labels):
+        raise ShotprintError(
+            f"{path} takes {sorted(inputs)} and gives {sorted(outputs)} for {n_labels} labels; its "
+            f"metadata promise {INPUT!r} to {sorted(expected)} for {len(metadata.labels)} labels"
+        )
+
+
+def _check_calibration(name: str, calibration: Mapping[str, Any]) -> None:
+    method, temperature = calibration.get("method"), calibration.get("temperature", 1.0)
+    is_known = method == "none" or (
+        method == "temperature" and isinstance(temperature, int | float) and temperature > 0
+    )
+    if not is_known:
+        raise ShotprintError(
+            f"the model {name} has the calibration {dict(calibration)}; expected method 'none', or "
+            "'temperature' with a temperature above 0"
+        )
