@@ -162,7 +162,12 @@ def verify_weights(path: str | os.PathLike[str], entry: WeightsEntry) -> None:
     file without either, one that the user put there, is taken as it is.
     """
     path = Path(path)
-    _verify(path, entry, _find_checksum(path, entry))
+    difference = _compare(path, entry, _find_checksum(path, entry))
+    if difference is not None:
+        raise ShotprintError(
+            f"{path} has {difference}: it is another file or a damaged one; delete it and fetch "
+            "it again"
+        )
 
 
 def download_weights(entry: WeightsEntry, folder: str | os.PathLike[str]) -> Path:
@@ -196,8 +201,8 @@ def download_weights(entry: WeightsEntry, folder: str | os.PathLike[str]) -> Pat
     except OSError as error:  # from writing: those from reading are ShotprintErrors by now
         _remove(part)
         raise ShotprintError(
-            f"cannot write {path} ({error.strerror or error}); free some space or choose "
-            "another place for the cache"
+            f"cannot write {path} ({error.strerror or error}); free some space, or put "
+            f"{entry.filename} elsewhere by hand and name its folder with --weights-dir"
         ) from error
     finally:
         if not can_resume:
@@ -212,15 +217,15 @@ def _remove(part: Path) -> None:
 
 def _accept(part: Path, entry: WeightsEntry, path: Path) -> None:
     """Give a complete download its name, or delete it if it is not what was published."""
-    try:
-        _verify(part, entry, _find_checksum(path, entry))
-    except ShotprintError as error:
+    checksum = _find_checksum(path, entry)
+    difference = _compare(part, entry, checksum)
+    if difference is not None:
         part.unlink()
         raise ShotprintError(
-            f"the download of {entry.url} was deleted: {error}; if this happens again, the "
-            "published file has changed: do not use it"
-        ) from None
-    if _find_checksum(path, entry) is None:
+            f"what came from {entry.url} has {difference}, and was deleted; run it again; if "
+            "this happens twice, the published file has changed: do not use it"
+        )
+    if checksum is None:
         write_text(_record_of(path), f"{_compute_hash(part, 'sha256')}  {path.name}\n")
     part.replace(path)
 
@@ -338,22 +343,16 @@ def _check(entry: WeightsEntry, origin: str, path: Path | None) -> WeightsStatus
     return WeightsStatus(entry, origin, path, problem, checksum)
 
 
-def _verify(path: Path, entry: WeightsEntry, checksum: str | None) -> None:
+def _compare(path: Path, entry: WeightsEntry, checksum: str | None) -> str | None:
+    """Say how a file differs from what is expected; None: it does not."""
     size_bytes = path.stat().st_size
     if entry.size_bytes is not None and size_bytes != entry.size_bytes:
-        raise ShotprintError(
-            f"{path} has {size_bytes} bytes, expected {entry.size_bytes}: it is another file or "
-            "part of one; delete it and fetch it again"
-        )
+        return f"{size_bytes} bytes, expected {entry.size_bytes}"
     if checksum is None:
-        return
+        return None
     algorithm, expected = checksum.split(":")
     found = _compute_hash(path, algorithm)
-    if found != expected:
-        raise ShotprintError(
-            f"{path} has {algorithm} {found}, expected {expected}: it is another file or a "
-            "damaged one; delete it and fetch it again"
-        )
+    return None if found == expected else f"{algorithm} {found}, expected {expected}"
 
 
 def _find_checksum(path: Path | None, entry: WeightsEntry) -> str | None:
