@@ -14,6 +14,7 @@ from shotprint.datasets import DATASETS, Imported, cadre, folder
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.manifest import COLUMNS, read_manifest, write_manifest
+from shotprint.simulation.cadre import POSITIONS, Settings, simulate_set
 
 
 def write_sounds(directory: Path, *names: str, rate_hz: int = 8000) -> Path:
@@ -393,6 +394,30 @@ def test_simulated_sets_are_marked(tmp_path: Path) -> None:
     imported = cadre.import_dir(toy)
     assert set(imported.manifest["simulated"]) == {"true"}
     assert imported.remarks == ()
+
+
+def test_a_simulated_set_is_understood_whole(tmp_path: Path) -> None:
+    settings = Settings(shots=1, recorders=("iPhone",), positions=("161B",), duration_s=0.6)
+    simulate_set(tmp_path / "set", settings)
+    imported = cadre.import_dir(tmp_path / "set")
+    assert imported.remarks == ()
+    assert set(imported.manifest["label"]) == set(cadre.GUNS)
+    assert len(imported.manifest) == 19  # Glock9 twice
+    assert set(get_columns(imported, "recorder", "azimuth_deg", "distance_m", "simulated")) == {
+        ("iPhone", "180", "0.5", "true")
+    }
+    assert imported.manifest["group"].nunique() == 19
+
+
+def test_geometries_are_those_of_the_simulation() -> None:
+    simulated = {
+        (position.first_number // 20, position.geometry): (
+            f"{position.azimuth_deg:g}",
+            f"{position.distance_m:g}",
+        )
+        for position in POSITIONS.values()
+    }
+    assert simulated == cadre.GEOMETRIES
 
 
 def test_unlistable_folder_is_reported(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ LICENCE = "on the makers' terms; it may not be redistributed"
 HOW_TO_GET = "register at cadreforensics.com/audio"
 
 SIMULATION_MARK = "simulation.json"
+SIMULATION_FILES = (SIMULATION_MARK, "simulation.csv", "SIMULATED.txt")
 RECORDERS = {"ZM": "Zoom", "SA": "Samsung", "IP": "iPhone"}
 N_SETS, N_BLOCKS = 20, 11
 # label → its gun sets, where they are known, and its names as `_simplify` leaves them.
@@ -122,7 +123,7 @@ def import_dir(
             f"{list_examples(unmatched)}); name the folders <Gun>_<Recorder>, such as "
             "Glock45_Zoom, or use: shotprint import folder"
         )
-    others = [name for name in listing.others if name != SIMULATION_MARK]
+    others = [name for name in listing.others if name not in SIMULATION_FILES]
     remarks = (
         *listing.remarks,
         *remark_if("recordings in no folder that names a gun, left out", unmatched),
