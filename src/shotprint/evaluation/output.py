@@ -55,10 +55,10 @@ def choose_interval(metrics: Metrics, figure: Metrics) -> list[float] | None:
 
 
 def format_accuracy(metrics: Metrics) -> str:
-    """Return the headline, such as ``78.2 % of 579 recordings right (95 % interval 75–81 %)``."""
+    """Return the headline, such as ``78.2 % of 579 recordings recognised correctly``."""
     figure = metrics["accuracy"]
     ends = choose_interval(metrics, figure)
-    text = f"{100 * figure['value']:.1f} % of {figure['n']} recordings right"
+    text = f"{100 * figure['value']:.1f} % of {figure['n']} recordings recognised correctly"
     if ends is None:
         return text
     percent = f"{100 * metrics['resampling']['confidence']:g} %"

@@ -74,13 +74,9 @@ def evaluate_matrix(
     times = counts[truth, answer].astype(float)
     level_answers = dict.fromkeys(LEVELS, answer)
     names, hits, counted = _list_rates(matrix.labels, firearms, truth, answer, level_answers)
-    rates = dict(
-        zip(
-            names,
-            _describe_rates(hits * times[:, None], counted * times[:, None], None, resampling),
-            strict=True,
-        )
-    )
+    hits, counted = hits * times[:, None], counted * times[:, None]
+    described = _describe_rates(hits, counted, None, resampling)
+    rates = dict(zip(names, described, strict=True))
     n = int(counts.sum())
     metrics = {
         "schema": SCHEMA,
@@ -91,6 +87,7 @@ def evaluate_matrix(
         "grouping": None,
         "n_groups": None,
         "resampling": _describe_resampling(resampling, 0),
+        "accuracy_failures_wrong": None,
         **_arrange_rates(rates, "mapped answers"),
         **_describe_macros(matrix, None, resampling),
         "top_k": None,
@@ -233,18 +230,14 @@ def _list_rates(
         counted.append(known[truth])
         hits.append(known[truth] & (codes[truth] == codes[level_answers[level]]))
     categories = np.array(name_levels(labels, firearms, "category"))
-    for category in dict.fromkeys(categories[np.argsort(_ranks(labels, firearms))]):
+    ordered = name_levels(order_labels(labels, firearms), firearms, "category")
+    for category in dict.fromkeys(ordered):
         inside = categories[truth] == category
         if inside.any():
             names.append(f"model in {category}")
             counted.append(inside)
             hits.append(inside & (truth == answer))
     return names, np.stack(hits, 1).astype(float), np.stack(counted, 1).astype(float)
-
-
-def _ranks(labels: Sequence[str], firearms: Mapping[str, Firearm]) -> list[int]:
-    order = order_labels(labels, firearms)
-    return [order.index(label) for label in labels]
 
 
 def _arrange_rates(rates: Mapping[str, Metrics], level_method: str) -> Metrics:

@@ -53,7 +53,7 @@ def draw_confusion(
     left = max(measure_text_in(rows, FONT_SIZE) + 0.45, 0.9)
     below = measure_text_in(list(matrix.labels), FONT_SIZE) + 0.85
     right = sum(measure_text_in(names, FONT_SIZE) for names in (calibres, categories)) + 0.65
-    above = 0.4 + measure_title_in(note)
+    above = 0.45 + measure_title_in(note)
     right = max(right, measure_text_in([title], TITLE_SIZE) + 0.2 - side)
     figure, ax = new_axes(side, side, left=left, right=right, below=below, above=above)
     plot_confusion(ax, matrix, firearms, title, note)
@@ -91,7 +91,7 @@ def plot_confusion(
     _name_runs(ax, "calibre", _find_runs(pairs), calibres, _GAP_IN)
     _name_runs(ax, "category", _find_runs(categories), categories, width_in + 3 * _GAP_IN)
     ax.set_xlabel(FRAMED_KEY if framed else KEY, fontsize=FONT_SIZE + 0.5, linespacing=1.5)
-    add_title(ax, title, note, above_points=16)
+    add_title(ax, title, note, above_points=20)
 
 
 def _cell_in(n_labels: int) -> float:
@@ -110,7 +110,7 @@ def _write_counts(ax: Any, counts: NDArray[np.int64], shares: NDArray[np.float64
             ha="center",
             va="center",
             fontsize=font_size,
-            color="white" if shares[row, column] > 0.55 else "black",
+            color="white" if shares[row, column] > 0.68 else "black",
         )
 
 
@@ -162,10 +162,12 @@ def _name_runs(
     scale = ax.figure.dpi_scale_trans
     line = ax.get_yaxis_transform() + ScaledTranslation(offset_in, 0, scale)
     text = line + ScaledTranslation(0.05, 0, scale)
-    style = {"transform": text, "fontsize": FONT_SIZE, "clip_on": False}
-    ax.text(1, -0.62, heading, va="bottom", color="0.35", **style)
+    style = {"fontsize": FONT_SIZE, "clip_on": False}
+    above = ax.transAxes + ScaledTranslation(offset_in + 0.05, 0.05, scale)
+    ax.text(1, 1, heading, transform=above, color="0.35", **style)
     for start, end in runs:
         rows = [start - 0.4, end - 0.6]
         ax.plot([1, 1], rows, transform=line, color="0.35", linewidth=1.2, clip_on=False)
-        name = ax.text(1, (start + end - 1) / 2, names[start], va="center", **style)
+        middle = (start + end - 1) / 2
+        name = ax.text(1, middle, names[start], transform=text, va="center", **style)
         write_literally(name)
