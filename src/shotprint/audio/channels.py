@@ -78,9 +78,9 @@ class Tally:
         covariance = self._covariance()
         power = np.diag(covariance)
         both = power[:, None] + power
-        alike = (
-            2 * covariance / np.where(both > 0, both, np.inf)
-        )  # 1 alike, 0 unrelated, −1 inverse
+        heard = both > FAINT_POWER * power.max()
+        # Of each two channels: 1 where they are alike, 0 unrelated, −1 inverse.
+        alike = 2 * covariance / np.where(heard, both, np.inf)
         a, b = sorted(map(int, np.unravel_index(np.argmin(alike), alike.shape)))
         if (1 + alike[a, b]) / 2 >= CANCELLED_POWER:
             return None

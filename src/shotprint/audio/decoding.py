@@ -32,6 +32,8 @@ BLOCK_VALUES = 1 << 21
 TOLERANCE_S, TOLERANCE_SHARE = 0.1, 0.005
 # A chunk that states a size from here on was written into a pipe, its length unknown.
 UNKNOWN_SIZE = 0x7FFFF000
+# Some writers err by the length of the header.
+SLOPPY_BYTES = 64
 # A file that states no samples but is larger was never finished.
 MAX_HEADER_BYTES = 8192
 # From so many channels on, PyAV 18 reads beyond the planes of a frame and may crash.
@@ -43,7 +45,6 @@ ASF_MAGIC = b"\x30\x26\xb2\x75"
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 # FFmpeg's names for what holds pictures or text.
 NO_SOUND = re.compile(r"tty|image2|.*_pipe|gif|apng|ico|srt|ass|webvtt|.*text.*")
-
 
 _END: Any = object()
 
@@ -161,7 +162,7 @@ def _promised_samples(file: Any) -> int | None:
     if found is None:
         return n_samples
     stated, present = int(found[1]), int(found[2])
-    if present == 0 or stated >= UNKNOWN_SIZE:
+    if present == 0 or stated >= UNKNOWN_SIZE or stated - present <= SLOPPY_BYTES:
         return n_samples
     return max(n_samples, round(n_samples * (stated / present)))
 
@@ -349,7 +350,7 @@ def _look_for_end(path: Path, source: Source) -> None:
             file.seek(max(0, n_bytes - 65_536))
             source.lacks_end = not _has_last_page(file.read())
         stated = _caf_size(file, n_bytes) if head.startswith(b"caff") else _stated_size(head)
-    if stated is not None and stated - n_bytes > 64:  # some writers err by a header
+    if stated is not None and stated - n_bytes > SLOPPY_BYTES:
         source.present_share = n_bytes / stated
 
 

@@ -39,7 +39,7 @@ class Probe:
     duration_s: float | None  # None: not stated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Audio:
     """A decoded recording or a block of one; `waveform` is float32 (n_channels, n_samples)."""
 
@@ -162,9 +162,9 @@ class _Reading:
         if source.present_share < 1:
             promised_s = max(promised_s, read_s / source.present_share)
         if read_s < promised_s - source.tolerance_s - 0.5 / source.sample_rate_hz:
-            return f"cut short: {read_s:.2f} s of {promised_s:.2f} s can be read"
+            return f"cut short: {read_s:.3f} s of {promised_s:.3f} s can be read"
         if source.lacks_end:
-            return f"cut short: it breaks off after {read_s:.2f} s, its end was never written"
+            return f"cut short: it breaks off after {read_s:.3f} s, its end was never written"
         return None
 
 
@@ -382,6 +382,16 @@ def write_wav(
             if comment:
                 file.comment = comment
             file.write(samples.T)
+        _remove_date(beside)
+
+
+def _remove_date(path: Path) -> None:
+    """Set the time of writing in the PEAK chunk of a float file to 0: same sound, same bytes."""
+    with path.open("r+b") as file:
+        start = file.read(4096).find(b"PEAK")
+        if start >= 0:
+            file.seek(start + 12)  # after name, size and version
+            file.write(bytes(4))
 
 
 def _quantise(samples: NDArray[Any], bits: int) -> NDArray[Any]:
