@@ -34,6 +34,17 @@ class LogMel(nn.Module):
     precision holds.
     """
 
+    window_forwards: Tensor
+    window_backwards: Tensor
+    blocks_forwards: Tensor
+    blocks_backwards: Tensor
+    cos_even: Tensor
+    sin_even: Tensor
+    cos_odd: Tensor
+    sin_odd: Tensor
+    mel_even: Tensor
+    mel_odd: Tensor
+
     def __init__(self, frontend: Frontend) -> None:
         super().__init__()
         self.frontend = frontend
@@ -74,7 +85,7 @@ class LogMel(nn.Module):
         settings = self.frontend
         if settings.preemphasis:
             waveform = waveform[:, 1:] - settings.preemphasis * waveform[:, :-1]
-        blocks = self.reflect(waveform).unflatten(1, (-1, self.block))
+        blocks = self.reflect(waveform).reshape(waveform.shape[0], -1, self.block)
         n_frames = waveform.shape[1] // settings.hop_length + 1
         step = settings.hop_length // self.block
         starts = torch.arange(n_frames, device=waveform.device)[:, None] * step

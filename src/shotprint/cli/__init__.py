@@ -43,11 +43,15 @@ def main() -> None:
 
 # Each command registers here; its file imports typer and the standard library only.
 from shotprint.cli.evaluate import evaluate  # noqa: E402
+from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
+from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 
 app.command("evaluate")(evaluate)
+app.command("export")(export)
 app.command("models")(show_models)
+app.command("recognize")(recognize)
 app.command("simulate")(simulate)
 app.add_typer(import_app, name="import")

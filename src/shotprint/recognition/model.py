@@ -86,6 +86,11 @@ class ModelMetadata:
         """The labels alone."""
         return tuple(firearm.label for firearm in self.labels)
 
+    def with_firearms(self, firearms: Mapping[str, Firearm]) -> "ModelMetadata":
+        """Return it with calibres and categories of another table, where that has the label."""
+        labels = tuple(firearms.get(gun.label, gun) for gun in self.labels)
+        return dataclasses.replace(self, labels=labels)
+
     def to_json(self) -> str:
         """Return one line of JSON; the same metadata give the same bytes."""
         content = {"schema": SCHEMA, **dataclasses.asdict(self)}

@@ -1,0 +1,156 @@
+"""From a recording of any length to the clips that a model hears, in bounded memory."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.audio import Audio, require_sound, stream
+from shotprint.clips import compute_power, count_frame_samples, cut_clips, pick_onset_frames
+from shotprint.clips import place_clips as place_starts
+from shotprint.recognition.model import Floats, ModelMetadata
+
+BLOCK_S = 60.0
+"""A recording up to this length is decoded once; a longer one in blocks, and twice: to find its
+loudest onsets, then to cut the clips. A model that hears recordings whole hears its blocks."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard: a recording's own rate and channels, its length, and warnings."""
+
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    warnings: tuple[str, ...]
+
+
+def listen(
+    path: str | os.PathLike[str],
+    metadata: ModelMetadata,
+    channel: str,
+    take: Callable[[Floats], None],
+    check: Callable[[], None] = lambda: None,
+) -> Heard:
+    """Cut the clips of a recording by a model's rule and hand them to `take`.
+
+    Parameters
+    ----------
+    channel : as `shotprint.audio.read`; ``each`` gives the clips of every channel with sound
+    take : gets clips (n, n_samples) of the model's rate, level not yet changed
+    check : called at every block; what it raises ends the listening
+
+    Raises
+    ------
+    RecordingError : as `shotprint.audio.stream`, or the recording is silent
+    """
+    rate_hz = metadata.sample_rate_hz
+
+    def open_blocks() -> Iterator[Audio]:
+        for block in stream(path, block_s=BLOCK_S, sample_rate_hz=rate_hz, channel=channel):
+            check()
+            yield block
+
+    blocks = open_blocks()
+    first = next(blocks)
+    second = next(blocks, None)
+    if second is None:
+        require_sound(first, path)
+        for waveform in _channels_with_sound(first.waveform):
+            clips = cut_clips(waveform, rate_hz, metadata.clip_rule).waveforms
+            take(_lengthen(clips, metadata.min_samples))
+        return _describe(first, first.waveform.shape[1])
+    blocks = _chain(first, second, blocks)
+    if metadata.clip_rule.length_s == 0:
+        last, n_samples = _take_blocks(blocks, metadata, take)
+        require_sound(last, path)
+    else:
+        powers, last, n_samples = _measure_power(blocks, rate_hz)
+        require_sound(last, path)
+        _take_loudest(open_blocks(), powers, n_samples, metadata, take)
+    return _describe(last, n_samples)
+
+
+def _chain(first: Audio, second: Audio, others: Iterator[Audio]) -> Iterator[Audio]:
+    yield first
+    yield second
+    yield from others
+
+
+def _describe(last: Audio, n_samples: int) -> Heard:
+    duration_s = round(n_samples / last.sample_rate_hz, 4)
+    return Heard(duration_s, last.source_sample_rate_hz, last.source_channels, last.warnings)
+
+
+def _channels_with_sound(waveform: Floats) -> Iterator[Floats]:
+    """Yield the channels (n_samples,) that are not constant; all of them where there is one."""
+    for channel in waveform:
+        if len(waveform) == 1 or np.ptp(channel) > 0:
+            yield channel
+
+
+def _lengthen(clips: Floats, min_samples: int) -> Floats:
+    """Append zeros to clips (n, n_samples) that are shorter than a model can take."""
+    return np.pad(clips, ((0, 0), (0, max(0, min_samples - clips.shape[1]))))
+
+
+def _take_blocks(
+    blocks: Iterable[Audio], metadata: ModelMetadata, take: Callable[[Floats], None]
+) -> tuple[Audio, int]:
+    """Hand over whole blocks; return the last one and the length of all."""
+    n_samples = 0
+    for block in blocks:
+        n_samples += block.waveform.shape[1]
+        for waveform in _channels_with_sound(block.waveform):
+            take(_lengthen(waveform[None], metadata.min_samples))
+    return block, n_samples
+
+
+def _measure_power(
+    blocks: Iterable[Audio], rate_hz: int
+) -> tuple[list[NDArray[np.float64]], Audio, int]:
+    """Return the frame powers of each channel, the last block and the length of all."""
+    n_frame = count_frame_samples(rate_hz)
+    parts: list[list[NDArray[np.float64]]] = []
+    held: Floats | None = None  # the samples after the last whole frame
+    n_samples = 0
+    for block in blocks:
+        n_samples += block.waveform.shape[1]
+        waveform = block.waveform if held is None else np.hstack([held, block.waveform])
+        parts.append([compute_power(channel, rate_hz) for channel in waveform])
+        held = waveform[:, waveform.shape[1] // n_frame * n_frame :].copy()
+    return [np.concatenate(channel) for channel in zip(*parts, strict=True)], block, n_samples
+
+
+def _take_loudest(
+    blocks: Iterator[Audio],
+    powers: list[NDArray[np.float64]],
+    n_samples: int,
+    metadata: ModelMetadata,
+    take: Callable[[Floats], None],
+) -> None:
+    """Cut the clips around the loudest onsets of each channel while the blocks go by."""
+    rate_hz, rule = metadata.sample_rate_hz, metadata.clip_rule
+    length = round(rule.length_s * rate_hz)
+    wanted: list[tuple[int, int]] = []  # channel, start
+    for channel, power in enumerate(powers):
+        if len(powers) > 1 and not power.any():
+            continue
+        onsets = pick_onset_frames(power, rule) * count_frame_samples(rate_hz)
+        starts = np.unique(place_starts(onsets, n_samples, rate_hz, rule))
+        wanted += [(channel, start) for start in starts.tolist()]
+    clips = np.zeros((len(wanted), length), np.float32)
+    offset, end = 0, max(start for _, start in wanted) + length
+    for block in blocks:
+        n_block = block.waveform.shape[1]
+        for clip, (channel, start) in zip(clips, wanted, strict=True):
+            first, last = max(start, offset), min(start + length, offset + n_block)
+            if first < last:
+                cut = block.waveform[channel, first - offset : last - offset]
+                clip[first - start : last - start] = cut
+        offset += n_block
+        if offset >= end:
+            break
+    take(clips)
