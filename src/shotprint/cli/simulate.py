@@ -1,7 +1,7 @@
 """``shotprint simulate``: gunshots from physics, in the CADRE set's layout."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,7 +43,7 @@ def simulate(
 
     from shotprint.simulation.cadre import Settings, parse_positions, simulate_set
 
-    chosen: dict[str, tuple[str, ...]] = {}
+    chosen: dict[str, Any] = {}
     if guns is not None:
         chosen["guns"] = _split(guns)
     if recorders is not None:

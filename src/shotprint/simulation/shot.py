@@ -267,8 +267,8 @@ def _pulse_spectrum(discharge: Discharge, pulse: Pulse, frequency_hz: Floats) ->
     spectrum = muzzle_blast_spectrum(frequency_hz, *shape)
     if pulse.kind == "muzzle blast":
         n_jet = round(JET_RATE_HZ / float(frequency_hz[1]))  # same steps in frequency
-        jet = np.fft.rfft(discharge.jet, n_jet)[: len(frequency_hz)] / JET_RATE_HZ
-        spectrum = spectrum + pulse.peak_pa * jet
+        jet = np.fft.rfft(discharge.jet, n_jet)[: len(frequency_hz)]  # ends at 48 kHz
+        spectrum[: len(jet)] += pulse.peak_pa / JET_RATE_HZ * jet
     return spectrum
 
 
