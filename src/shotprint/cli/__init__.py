@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Recognise which gun fired from a recording of the shot.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help: half the time
     pretty_exceptions_enable=False,
 )
 
@@ -42,16 +43,22 @@ def main() -> None:
 
 
 # Each command registers here; its file imports typer and the standard library only.
+from shotprint.cli.crossval import crossval  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
+from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
+from shotprint.cli.train import train  # noqa: E402
 
+app.command("crossval")(crossval)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("models")(show_models)
+app.command("pack")(pack)
 app.command("recognize")(recognize)
 app.command("simulate")(simulate)
+app.command("train")(train)
 app.add_typer(import_app, name="import")

@@ -1,0 +1,44 @@
+"""``shotprint crossval``: train and test every fold of a protocol."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shotprint.cli.recipe_options import Recipe, with_recipe_options
+from shotprint.cli.train import PackPath, WeightsDir, require_training
+
+
+@with_recipe_options
+def crossval(
+    pack: PackPath,
+    recipe: Recipe,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the folds and their predictions.")
+    ] = Path("cv"),
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Folds trained at the same time; by default one a core."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the folds that are done, go on with the rest.")
+    ] = False,
+    weights_dir: WeightsDir = None,
+) -> None:
+    """Train and test every fold; the out-of-fold predictions are left in one file."""
+    require_training()
+    from shotprint.training.crossval import crossval as run
+
+    result = run(pack, recipe, output, jobs=jobs, resume=resume, weights_dir=weights_dir)
+    for remark in result.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    for fold, (n_correct, n) in result.folds.items():
+        print(f"fold {fold}: accuracy {n_correct / n:.3f} ({n_correct} of {n})")
+    low, high = result.wilson95
+    print(
+        f"all folds of {result.protocol}: accuracy {result.n_correct / result.n:.3f} "
+        f"({result.n_correct} of {result.n}, 95 % Wilson {low:.3f} to {high:.3f})"
+    )
+    predictions = output / "predictions.csv"
+    print(f"wrote {predictions}; evaluate it with: shotprint evaluate", file=sys.stderr)

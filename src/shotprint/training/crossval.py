@@ -1,0 +1,230 @@
+"""Train and test every fold of a protocol; one file of out-of-fold predictions.
+
+``fold-<k>/`` is a run of `fit` each. Folds are trained in processes of their own with one thread
+each, which is faster than one after the other with all threads: small networks leave cores idle.
+"""
+
+import csv
+import dataclasses
+import importlib.util
+import io
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shotprint import __version__
+from shotprint.errors import MissingExtraError, ShotprintError
+from shotprint.evaluation.intervals import wilson_interval
+from shotprint.files import write_text
+from shotprint.packing import open_pack
+from shotprint.progress import show_progress
+from shotprint.splits import Protocol, write_protocol
+from shotprint.training.parts import choose_protocol
+from shotprint.training.recipe import Recipe, write_recipe
+
+POLL_S = 0.5
+FORMAT = "shotprint-crossval/1"
+
+
+@dataclass(frozen=True)
+class CrossvalResult:
+    """Out-of-fold figures.
+
+    Attributes
+    ----------
+    folds : fold → (correct, recordings)
+    remarks : sentences to show beside the figures
+    """
+
+    out_dir: Path
+    protocol: str
+    folds: Mapping[int, tuple[int, int]]
+    remarks: tuple[str, ...]
+
+    @property
+    def n_correct(self) -> int:
+        """Recordings of all folds that are answered rightly."""
+        return sum(correct for correct, _ in self.folds.values())
+
+    @property
+    def n(self) -> int:
+        """Recordings of all folds."""
+        return sum(n for _, n in self.folds.values())
+
+    @property
+    def wilson95(self) -> tuple[float, float]:
+        """Wilson's interval of the accuracy, which takes recordings as independent."""
+        low, high = wilson_interval(self.n_correct, self.n)
+        return float(low), float(high)
+
+
+def crossval(
+    pack_path: str | os.PathLike[str],
+    recipe: Recipe,
+    out_dir: str | os.PathLike[str],
+    *,
+    jobs: int | None = None,
+    resume: bool = False,
+    weights_dir: str | os.PathLike[str] | None = None,
+) -> CrossvalResult:
+    """Train every fold of the recipe's protocol on the others and put the answers together.
+
+    Parameters
+    ----------
+    recipe : its `test_fold` is not used
+    jobs : folds trained at the same time; by default one a core, but one after the other on a
+        GPU. With several and ``num_threads`` 0 each has its share of the cores.
+    resume : go on with folds that were begun, keep those that are done
+
+    Raises
+    ------
+    ShotprintError
+        As `fit`; a validation fold is given (it would be tested, too: use groups).
+    """
+    if recipe.validation == "fold":
+        raise ShotprintError(
+            "every fold is tested, so none can be the validation fold; give validation = groups"
+        )
+    out_dir = Path(out_dir)
+    pack = open_pack(pack_path)
+    protocol = choose_protocol(pack.manifest, dataclasses.replace(recipe, test_fold=None))
+    if (out_dir / "protocol.csv").is_file() and not resume:
+        raise ShotprintError(
+            f"{out_dir} holds a cross-validation already; go on with it with --resume, or choose "
+            "another folder"
+        )
+    jobs = min(jobs or _default_jobs(recipe), protocol.n_folds)
+    if jobs > 1 and not recipe.num_threads:
+        share = max(1, (os.cpu_count() or 1) // jobs)
+        recipe = dataclasses.replace(recipe, num_threads=share)
+    write_protocol(protocol, out_dir / "protocol.csv")
+    write_recipe(dataclasses.replace(recipe, test_fold=None), out_dir / "recipe.toml")
+    tasks = [
+        (str(pack_path), dataclasses.replace(recipe, test_fold=fold), out_dir / f"fold-{fold}")
+        for fold in protocol.fold_numbers
+    ]
+    remarks = _run_folds(tasks, jobs, weights_dir)
+    folds = join_predictions(out_dir, protocol.fold_numbers)
+    result = CrossvalResult(out_dir, protocol.name, folds, remarks)
+    _write_summary(result, protocol, recipe, pack.content_sha256)
+    return result
+
+
+def _default_jobs(recipe: Recipe) -> int:
+    if recipe.accelerator == "cpu":
+        return os.cpu_count() or 1
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtraError("train", "training")
+    import torch
+
+    uses_gpu = recipe.accelerator == "gpu" or torch.cuda.is_available()
+    return 1 if uses_gpu else os.cpu_count() or 1
+
+
+Task = tuple[str, Recipe, Path]
+
+
+def _fit_fold(task: Task, weights_dir: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Run a fold, in whatever process; return its remarks."""
+    from shotprint.training.fit import fit
+
+    pack_path, recipe, out_dir = task
+    result = fit(pack_path, recipe, out_dir, resume=True, weights_dir=weights_dir)
+    return result.remarks if result else ()
+
+
+def _run_folds(
+    tasks: Sequence[Task], jobs: int, weights_dir: str | os.PathLike[str] | None
+) -> tuple[str, ...]:
+    """Run all folds and return their remarks, each once."""
+    if jobs == 1:
+        remarks = [_fit_fold(task, weights_dir) for task in tasks]
+    else:
+        # Spawned, not forked: threads of torch do not survive a fork, and Windows has none.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            futures = [pool.submit(_fit_fold, task, weights_dir) for task in tasks]
+            n_epochs = sum(recipe.epochs for _, recipe, _ in tasks)
+            epochs = _watch(futures, [out_dir for _, _, out_dir in tasks])
+            for _ in show_progress(epochs, total=n_epochs, description="epochs of all folds"):
+                pass
+            remarks = [future.result() for future in futures]
+    return tuple(dict.fromkeys(remark for several in remarks for remark in several))
+
+
+def _watch(futures: Sequence[Future[Any]], out_dirs: Sequence[Path]) -> Iterator[None]:
+    """Yield once for every finished epoch until all folds are done or one has failed."""
+    n_seen = 0
+    n_running = -1
+    while n_running:
+        n_running = len(wait(futures, POLL_S).not_done)
+        n_done = sum(_count_rows(out_dir / "metrics.csv") for out_dir in out_dirs)
+        yield from (None for _ in range(n_seen, n_done))
+        n_seen = max(n_seen, n_done)
+        failed = [f for f in futures if f.done() and not f.cancelled() and f.exception()]
+        if failed:
+            for future in futures:
+                future.cancel()
+            failed[0].result()
+
+
+def _count_rows(path: Path) -> int:
+    try:
+        return max(0, path.read_text(encoding="utf-8").count("\n") - 1)
+    except OSError:  # not there yet, or just being replaced
+        return 0
+
+
+def join_predictions(out_dir: Path, folds: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Write the predictions of all folds to one file, sorted, with the fold of each.
+
+    Returns
+    -------
+    fold → (correct, recordings)
+    """
+    rows: list[dict[str, str]] = []
+    counts: dict[int, tuple[int, int]] = {}
+    for fold in folds:
+        path = out_dir / f"fold-{fold}" / "predictions.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            tested = [{**row, "fold": str(fold)} for row in csv.DictReader(file)]
+        counts[fold] = sum(row["predicted"] == row["label"] for row in tested), len(tested)
+        rows += tested
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["recording"]))
+    write_text(out_dir / "predictions.csv", text.getvalue())
+    return counts
+
+
+def _write_summary(
+    result: CrossvalResult, protocol: Protocol, recipe: Recipe, content_sha256: str
+) -> None:
+    content = {
+        "format": FORMAT,
+        "shotprint": __version__,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "pack_content_sha256": content_sha256,
+        "protocol": protocol.name,
+        "protocol_sha256": protocol.sha256,
+        "leaks": protocol.leaks,
+        "remarks": list(result.remarks),
+        "recipe": dataclasses.asdict(recipe),
+        "n": result.n,
+        "n_correct": result.n_correct,
+        "accuracy": result.n_correct / result.n,
+        "wilson95": list(result.wilson95),
+        "folds": {
+            str(fold): {"name": protocol.fold_names[fold], "n_correct": correct, "n": n}
+            for fold, (correct, n) in result.folds.items()
+        },
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    write_text(result.out_dir / "crossval.json", f"{text}\n")

@@ -1,0 +1,409 @@
+"""One training run, from a pack to a folder that says everything about itself.
+
+``recipe.toml`` the recipe in force · ``run.json`` seeds, versions, hashes, split, figures ·
+``split.csv`` the part of every recording · ``metrics.csv`` and ``tensorboard/`` figures of each
+epoch · ``checkpoints/last.ckpt`` to go on from · ``model.safetensors`` the averaged weights ·
+``predictions.csv`` answers for the test part, if there is one.
+"""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from shotprint import __version__
+from shotprint.backbones import BackboneSpec, find_backbone
+from shotprint.backbones.checkpoints import write_network
+from shotprint.backbones.network import Network
+from shotprint.clips import ClipRule
+from shotprint.errors import ShotprintError
+from shotprint.evaluation.intervals import wilson_interval
+from shotprint.files import write_text
+from shotprint.packing import Pack, open_pack
+from shotprint.training.callbacks import (
+    CHECKPOINT,
+    EpochRecords,
+    Figures,
+    ProgressLine,
+    is_exhausted,
+)
+from shotprint.training.dataset import StepSampler, TrainingBatches, choose_clip_rule
+from shotprint.training.module import TrainingModule
+from shotprint.training.parts import Parts, divide, write_parts
+from shotprint.training.recipe import Recipe, compare_recipes, load_recipe, write_recipe
+from shotprint.training.scoring import compute_probabilities, count_correct, write_predictions
+from shotprint.training.start import Start, build_start
+
+FORMAT = "shotprint-run/1"
+MODEL = "model.safetensors"
+PREDICTIONS = "predictions.csv"
+_HASH_DIGITS = 12
+_PACKAGES = ("torch", "lightning", "numpy", "h5py", "soxr")
+_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a run gave.
+
+    Attributes
+    ----------
+    counts : recordings of each part
+    metrics : such as loss, validation_accuracy, test_accuracy
+    remarks : sentences to show beside the figures
+    """
+
+    out_dir: Path
+    counts: Mapping[str, int]
+    metrics: Mapping[str, Any]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Everything that is fixed before the first step."""
+
+    pack: Pack
+    recipe: Recipe
+    rule: ClipRule
+    spec: BackboneSpec
+    parts: Parts
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    out_dir: Path
+
+    def score(self, network: Network, part: str) -> tuple[Figures, Any]:
+        """Return figures of a part and the probabilities they come from."""
+        rows = self.parts.rows(part)
+        min_samples = self.spec.min_samples
+        probabilities = compute_probabilities(network, self.pack, rows, self.rule, min_samples)
+        truth = self.labels[rows]
+        own = probabilities[np.arange(len(rows)), truth]
+        figures = {
+            f"{part}_accuracy": count_correct(probabilities, truth) / len(rows),
+            f"{part}_loss": float(-np.log(np.maximum(own, 1e-12)).mean()),
+        }
+        return figures, probabilities
+
+
+def fit(
+    pack_path: str | os.PathLike[str],
+    recipe: Recipe,
+    out_dir: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    weights_dir: str | os.PathLike[str] | None = None,
+) -> FitResult | None:
+    """Train a network and write everything about it to a folder.
+
+    Parameters
+    ----------
+    resume : go on from the last complete epoch of a run of the same recipe and pack, to the
+        same weights (on a CPU, with as many threads) as a run that was never interrupted
+    weights_dir : folder of published weights
+
+    Returns
+    -------
+    The figures; None in the further processes of a run on several devices.
+
+    Raises
+    ------
+    ShotprintError
+        The folder holds another run, or one that was not to be resumed; the pack does not suit
+        the recipe; the start weights cannot be had; training diverged.
+    """
+    started_s = time.monotonic()
+    run = prepare(pack_path, recipe, Path(out_dir))
+    is_main = os.environ.get("LOCAL_RANK", "0") == "0"  # the others are started by the first
+    if is_main:
+        check_folder(run, resume)
+    start = build_start(run.recipe, run.pack.labels, weights_dir)
+    remarks = (*run.parts.remarks, *find_overlap(run, start))
+    if is_main:
+        write_run(run, start, remarks, None)
+        write_recipe(run.recipe, run.out_dir / "recipe.toml")
+        write_parts(run.pack.manifest, run.parts, run.out_dir / "split.csv")
+    module = train(run, start.network)
+    if not is_main:
+        return None
+    network = choose_weights(module)
+    metrics = {**summarize(run, network, module), "wall_s": round(time.monotonic() - started_s, 1)}
+    write_network(network, run.recipe.backbone, run.out_dir / MODEL, describe_model(run, start))
+    write_run(run, start, remarks, metrics)
+    return FitResult(run.out_dir, run.parts.count(), metrics, remarks)
+
+
+def prepare(pack_path: str | os.PathLike[str], recipe: Recipe, out_dir: Path) -> _Run:
+    """Open the pack, divide it and fix what the recipe leaves open."""
+    pack = open_pack(pack_path)
+    spec = find_backbone(recipe.backbone)
+    rate = pack.settings.sample_rate_hz
+    if rate != spec.frontend.sample_rate_hz:
+        raise ShotprintError(
+            f"{pack_path} is packed at {rate} Hz, but {spec.name} hears "
+            f"{spec.frontend.sample_rate_hz} Hz; pack again with --backbone {spec.name}"
+        )
+    if len(pack.labels) < 2:
+        raise ShotprintError(
+            f"{pack_path} has the label {pack.labels[0]} only; two are needed to tell apart"
+        )
+    rule = choose_clip_rule(pack, recipe)
+    min_s = spec.min_samples / rate
+    if 0 < rule.length_s < min_s:
+        raise ShotprintError(
+            f"clips of {rule.length_s:g} s are too short for {spec.name}: give {min_s:.2f} s or "
+            "more"
+        )
+    recipe = dataclasses.replace(
+        recipe,
+        clip_length_s=float(rule.length_s),
+        onset_at_s=float(rule.onset_at_s),
+        max_clips=rule.max_clips,
+    )
+    parts = divide(pack.manifest, recipe)
+    codes = {label: code for code, label in enumerate(pack.labels)}
+    labels = np.array([codes[label] for label in pack.manifest["label"]], np.int64)
+    return _Run(pack, recipe, rule, spec, parts, labels, out_dir)
+
+
+def check_folder(run: _Run, resume: bool) -> None:
+    """Refuse a folder with another run, or with one that is not to be resumed."""
+    description = run.out_dir / "run.json"
+    if not description.is_file():
+        return
+    if not resume:
+        raise ShotprintError(
+            f"{run.out_dir} holds a run already; go on with it with --resume, or choose another "
+            "folder"
+        )
+    differences = compare_recipes(load_recipe(run.out_dir / "recipe.toml"), run.recipe)
+    packed = json.loads(description.read_text(encoding="utf-8"))["pack"]["content_sha256"]
+    if packed != run.pack.content_sha256:
+        differences.append("the pack has other content")
+    if differences:
+        raise ShotprintError(
+            f"{run.out_dir} cannot be resumed: {'; '.join(differences)}; start again in another "
+            "folder, or give what it was started with"
+        )
+
+
+def train(run: _Run, network: Network) -> TrainingModule:
+    """Run all epochs that are missing; return the module as it then is."""
+    recipe = run.recipe
+    rank, n_devices = int(os.environ.get("LOCAL_RANK", "0")), recipe.devices
+    batches = TrainingBatches(
+        run.pack, run.parts.rows("train"), run.labels, run.rule, recipe, rank, n_devices
+    )
+    n_steps = batches.n_steps * recipe.epochs
+    module = TrainingModule(network, recipe, n_steps)
+    checkpoint = run.out_dir / CHECKPOINT
+    if checkpoint.is_file() and _is_finished(module, checkpoint):
+        return module
+    score = None
+    if len(run.parts.rows("validation")):
+        score = lambda: run.score(module.average, "validation")[0]  # noqa: E731
+    records = EpochRecords(run.out_dir, batches.n_steps, score)
+    with _quiet(), _threads(recipe.num_threads):
+        trainer = build_trainer(run, [records, ProgressLine(n_steps)])
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=StepSampler(batches.n_steps),
+            num_workers=recipe.num_workers,
+            persistent_workers=recipe.num_workers > 0,
+        )
+        try:
+            trainer.fit(
+                module,
+                loader,
+                ckpt_path=checkpoint if checkpoint.is_file() else None,
+                weights_only=True,
+            )
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
+    return module
+
+
+def _is_finished(module: TrainingModule, checkpoint: Path) -> bool:
+    """Load a checkpoint if there is nothing left to train after it."""
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    history = json.loads(content["history"])
+    recipe = module.recipe
+    if len(history) < recipe.epochs and not is_exhausted(history, recipe.patience):
+        return False
+    module.load_state_dict(content["state_dict"])
+    module.on_load_checkpoint(content)
+    return True
+
+
+def build_trainer(run: _Run, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Return a Lightning trainer that does nothing but run the loop."""
+    recipe = run.recipe
+    accelerator = recipe.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "32" if accelerator == "cpu" else "bf16"
+        if (
+            accelerator == "gpu"
+            and torch.cuda.is_available()
+            and not torch.cuda.is_bf16_supported()
+        ):
+            precision = "16"
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=recipe.devices,
+        strategy="auto" if recipe.devices == 1 else "ddp",
+        precision=_PRECISIONS[precision],
+        max_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(run.out_dir, name="tensorboard", version=""),
+        default_root_dir=run.out_dir,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's hints; what concerns the user is said by shotprint."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def choose_weights(module: TrainingModule) -> Network:
+    """Return the network that is kept: the average, where it was watched at its best epoch."""
+    network = module.average.cpu()
+    if module.best is not None and module.recipe.patience:
+        network.load_state_dict(module.best)
+    return network.eval()
+
+
+def summarize(run: _Run, network: Network, module: TrainingModule) -> dict[str, Any]:
+    """Return the final figures; write the predictions of the test part."""
+    metrics: dict[str, Any] = {"epochs": len(module.history)}
+    if module.history:
+        metrics["loss"] = module.history[-1]["loss"]
+    if len(run.parts.rows("validation")):
+        metrics.update(run.score(network, "validation")[0])
+    rows = run.parts.rows("test")
+    if len(rows):
+        figures, probabilities = run.score(network, "test")
+        n_correct = round(figures["test_accuracy"] * len(rows))
+        low, high = wilson_interval(n_correct, len(rows))
+        metrics.update(figures, test_correct=n_correct, test_wilson95=[float(low), float(high)])
+        tested = run.pack.manifest.iloc[rows]
+        write_predictions(run.out_dir / PREDICTIONS, tested, run.pack.labels, probabilities)
+    return metrics
+
+
+def find_overlap(run: _Run, start: Start) -> tuple[str, ...]:
+    """Say if the start weights were trained on recordings that are now tested or validated."""
+    known = set(start.metadata.get("trained_on", ()))
+    held_out = run.pack.manifest["sha256"][run.parts.part != "train"]
+    n_heard = sum(value[:_HASH_DIGITS] in known for value in held_out)
+    if not n_heard:
+        return ()
+    return (
+        f"the start weights {start.source} were trained on {n_heard} of the {len(held_out)} "
+        "recordings held out here, so their figures say nothing; start with weights = published",
+    )
+
+
+def describe_model(run: _Run, start: Start) -> dict[str, Any]:
+    """Return what the file of weights says of itself, besides backbone and labels."""
+    trained = run.pack.manifest["sha256"].iloc[run.parts.rows("train")]
+    return {
+        "clip_rule": dataclasses.asdict(run.rule),
+        "sample_rate_hz": run.pack.settings.sample_rate_hz,
+        "recipe": dataclasses.asdict(run.recipe),
+        "pack": _describe_pack(run.pack),
+        "start": {"weights": start.source, "sha256": start.sha256},
+        "trained_on": sorted(value[:_HASH_DIGITS] for value in trained),
+        "versions": _versions(),
+    }
+
+
+def write_run(
+    run: _Run, start: Start, remarks: tuple[str, ...], metrics: Mapping[str, Any] | None
+) -> None:
+    """Write ``run.json``; `metrics` None: not finished."""
+    protocol = run.parts.protocol
+    content = {
+        "format": FORMAT,
+        "pack": _describe_pack(run.pack),
+        "labels": list(run.pack.labels),
+        "clip_rule": dataclasses.asdict(run.rule),
+        "seed": run.recipe.seed,
+        "start": {
+            "weights": start.source,
+            "sha256": start.sha256,
+            "has_head": start.has_head,
+        },
+        "split": {
+            "protocol": protocol.name if protocol else None,
+            "protocol_sha256": protocol.sha256 if protocol else None,
+            "leaks": protocol.leaks if protocol else False,
+            "test_fold": run.recipe.test_fold,
+            "counts": run.parts.count(),
+        },
+        "remarks": list(remarks),
+        "n_parameters": sum(value.numel() for value in start.network.parameters()),
+        "versions": _versions(),
+        "metrics": metrics,
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    write_text(run.out_dir / "run.json", f"{text}\n")
+
+
+def _describe_pack(pack: Pack) -> dict[str, Any]:
+    return {
+        "name": pack.path.name,
+        "content_sha256": pack.content_sha256,
+        "manifest_sha256": pack.manifest_sha256,
+        "n_recordings": len(pack.manifest),
+        "settings": dataclasses.asdict(pack.settings),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"shotprint": __version__, "python": platform.python_version(), **versions}

@@ -1,0 +1,98 @@
+"""What a network answers for the recordings of a pack, by the rule of recognition."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shotprint.backbones.network import Network
+from shotprint.clips import ClipRule
+from shotprint.files import write_text
+from shotprint.packing import Pack
+from shotprint.recognition.recognizer import average
+from shotprint.training.dataset import read_scoring_clips
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CLIPS_AT_ONCE = 32
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@torch.no_grad()
+def compute_probabilities(
+    network: Network, pack: Pack, rows: Ints, rule: ClipRule, min_samples: int = 0
+) -> Floats:
+    """Return the probabilities of the labels for recordings, (n_rows, n_labels).
+
+    Each is the mean of the log-probabilities of the recording's clips, normalised again. The
+    network is left in evaluation mode.
+
+    Parameters
+    ----------
+    min_samples : shorter clips are filled up with zeros; see `BackboneSpec.min_samples`
+    """
+    network.eval()
+    device = network.head.weight.device
+    results: list[Floats] = []
+    for clips, counts in _gather(pack, rows, rule, min_samples):
+        log_probabilities = network(clips.to(device))[0].float().cpu().numpy()
+        ends = np.cumsum(counts)
+        results += [average(each, {}) for each in np.split(log_probabilities, ends[:-1])]
+    return np.stack(results) if results else np.zeros((0, len(network.labels)))
+
+
+def _gather(
+    pack: Pack, rows: Ints, rule: ClipRule, min_samples: int
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """Yield clips of several recordings together, and how many belong to each."""
+    held: list[NDArray[np.float32]] = []
+    for row in rows.tolist():
+        clips = read_scoring_clips(pack, row, rule)
+        clips = np.pad(clips, ((0, 0), (0, max(0, min_samples - clips.shape[1]))))
+        is_full = sum(map(len, held)) + len(clips) > CLIPS_AT_ONCE
+        if held and (is_full or clips.shape[1] != held[0].shape[1]):
+            yield torch.from_numpy(np.concatenate(held)), [len(each) for each in held]
+            held = []
+        held.append(clips)
+    if held:
+        yield torch.from_numpy(np.concatenate(held)), [len(each) for each in held]
+
+
+def count_correct(probabilities: Floats, truth: Ints) -> int:
+    """Return for how many recordings the most probable label is the true one."""
+    return int((probabilities.argmax(axis=1) == truth).sum())
+
+
+def write_predictions(
+    path: str | os.PathLike[str],
+    rows: "DataFrame",
+    labels: Sequence[str],
+    probabilities: Floats,
+) -> None:
+    """Write the CSV of predictions: recording, label, predicted, probability, p_<label>…, group.
+
+    Parameters
+    ----------
+    rows : of the manifest, one a recording; its other columns follow
+    probabilities : (n_recordings, n_labels)
+    """
+    first = ["recording", "label"]
+    last = ["group", *(name for name in rows.columns if name not in {*first, "group", "path"})]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    header = [*first, "predicted", "probability", *(f"p_{label}" for label in labels), *last]
+    writer.writerow(header)
+    known = zip(rows[first].to_numpy(), rows[last].to_numpy(), probabilities, strict=True)
+    for (recording, label), others, row in known:
+        best = int(row.argmax())
+        shown = [f"{value:.8g}" for value in row]
+        writer.writerow([recording, label, labels[best], shown[best], *shown, *others])
+    write_text(path, text.getvalue())
