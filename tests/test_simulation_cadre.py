@@ -53,6 +53,8 @@ def test_names_say_recorder_number_geometry_and_shot(small_set):
     assert {row["path"] for row in rows} == {
         path.relative_to(small_set).as_posix() for path in small_set.rglob("*.wav")
     }
+    assert rows[0]["path"] == "Smith&Wesson22_Zoom/ZM_142A_S01.wav"
+    assert rows[-1]["path"] == "M16_iPhone/IP_197B_S02.wav"
     for row in rows:
         folder, name = row["path"].split("/")
         prefix, number, geometry, shot = FILE_NAME.fullmatch(name).groups()

@@ -81,6 +81,13 @@ def test_the_ground_reflection_comes_late_by_the_longer_way():
     assert bounced_s - shot.onset_s == pytest.approx(delay_s, abs=1e-5)
 
 
+def test_the_grazing_angle_is_that_of_the_mirrored_microphone():
+    pulses = find_pulses(discharge_of("M16"), take_at(30, 20.0, height_m=1.0))
+    grazing = {pulse.kind: pulse.grazing_sine for pulse in pulses if pulse.grazing_sine}
+    assert grazing["muzzle blast"] == pytest.approx(2.5 / np.hypot(20.0, 2.5))
+    assert 0.2 < grazing["N-wave"] < 0.25  # a shorter way, so steeper
+
+
 def test_hard_ground_gives_the_blast_back_weaker_by_the_longer_way():
     shot = hear("Glock45", 90, 3.0)
     rate = shot.sample_rate_hz

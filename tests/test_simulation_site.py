@@ -55,6 +55,13 @@ def test_grazing_sound_is_turned_round_by_soft_ground():
     assert ground_reflection(np.array([4000.0]), 0.02, 200.0)[0].real < -0.9
 
 
+def test_the_ground_answers_after_the_sound_not_before():
+    frequency_hz = np.fft.rfftfreq(8192, 1 / RATE_HZ)
+    answer = np.fft.irfft(ground_reflection(frequency_hz, 0.3, 100.0))
+    after, before = answer[1:4096], answer[4097:]
+    assert np.sum(after**2) > 20 * np.sum(before**2)
+
+
 def bare_site(**changes):
     return dataclasses.replace(Site(atmosphere=Atmosphere(20.0)), **changes)
 
