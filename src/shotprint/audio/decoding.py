@@ -114,11 +114,18 @@ def _check_file(path: Path) -> None:
 # --- libsndfile -------------------------------------------------------------------------------
 
 
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that soundfile does not seek in after every read: MP3 goes on with zeros then."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 def _open_with_libsndfile(path: Path, stack: contextlib.ExitStack) -> Source | None:
     """Return None for what libsndfile cannot read."""
     name = os.fspath(path) if os.name == "nt" else os.fsencode(path)
     try:
-        file = stack.enter_context(soundfile.SoundFile(name))
+        file = stack.enter_context(_SequentialFile(name))
     except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: .raw without header
         return None
     if file.format == "RAW":  # a guess from the extension: any bytes would do
