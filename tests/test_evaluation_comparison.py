@@ -55,10 +55,10 @@ def test_groups_of_either_file_widen_the_interval():
 
 
 def test_recordings_are_paired_by_name_not_by_place():
-    a = predict([0, 1, 0], names=["x", "y", "z"])
+    a = predict([1, 0, 0], names=["x", "y", "z"])
     b = predict([0, 1, 1], names=["z", "y", "w"])
     comparison = compare_predictions(a, b)
-    assert (comparison["n"], comparison["n_both_right"]) == (2, 1)
+    assert (comparison["n"], comparison["n_both_right"], comparison["n_only_a_right"]) == (2, 1, 1)
     assert (comparison["n_only_in_a"], comparison["n_only_in_b"]) == (1, 1)
 
 

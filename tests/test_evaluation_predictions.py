@@ -144,6 +144,13 @@ def test_a_manifest_fills_labels_groups_and_columns(tmp_path, manifest):
     )
 
 
+def test_what_the_predictions_say_goes_before_the_manifest(tmp_path, manifest):
+    text = "recording,predicted,group,fold\n1.wav,A,mine,\n2.wav,B,mine,7\n3.wav,B,,\n"
+    predictions = read_predictions(write(tmp_path, text), manifest)
+    assert predictions.groups.tolist() == ["group mine", "group mine", "group m2"]
+    assert predictions.columns["fold"] == ("0", "7", "1")
+
+
 def test_a_manifest_is_joined_by_path_where_names_differ(tmp_path, manifest):
     files = [tmp_path / "set" / f"{n}.wav" for n in (1, 3)]
     text = f"recording,predicted\n{files[0]},A\n{files[1]},A\nother.wav,B\n"

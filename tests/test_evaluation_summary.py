@@ -117,7 +117,9 @@ def test_calibre_hits_are_where_the_sums_say(case):
 
 
 def test_guns_of_unknown_calibre_never_count_as_one_calibre(tmp_path):
-    (tmp_path / "p.csv").write_text("recording,label,predicted\n1,X,Y\n2,A9,B9\n", encoding="utf-8")
+    (tmp_path / "p.csv").write_text(
+        "recording,label,predicted\n1,X,Y\n2,A9,B9\n3,X,X\n", encoding="utf-8"
+    )
     metrics = evaluate_predictions(read_predictions(tmp_path / "p.csv"), GUNS, None, FAST).metrics
     assert (metrics["calibre"]["n_correct"], metrics["calibre"]["n"]) == (1, 1)
     assert any("2 labels are not in the table" in text for text in metrics["warnings"])
@@ -173,6 +175,53 @@ def test_without_groups_the_interval_says_what_it_ignores(tmp_path):
     assert evaluation.metrics["grouping"] == "recording"
     assert "too narrow" in format_summary(evaluation)
     assert any("only 2 recordings" in text for text in evaluation.metrics["warnings"])
+
+
+def write_rows(path, rows):
+    lines = ["recording,label,predicted,group", *(",".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_predictions(path)
+
+
+def test_bootstrap_draws_the_groups_of_the_answered_recordings(tmp_path):
+    group = np.arange(400) ** 2 // 4000  # 40 groups, the first ones large
+    right = group % 3 > 0
+    rows = [(f"f{i}", "A9", "", "g0") for i in range(3)]
+    rows += [(f"{i}", "A9", ["C45", "A9"][int(right[i])], f"g{group[i]}") for i in range(400)]
+    metrics = evaluate_predictions(write_rows(tmp_path / "p.csv", rows), GUNS, None).metrics
+    size = np.bincount(group)
+    drawn = np.random.default_rng(1).integers(0, 40, (4000, 40))
+    means = (size * (np.arange(40) % 3 > 0))[drawn].sum(axis=1) / size[drawn].sum(axis=1)
+    assert metrics["accuracy"]["value"] == right.mean()
+    expected = np.percentile(means, [2.5, 97.5])
+    assert metrics["accuracy"]["bootstrap"] == pytest.approx(expected, abs=0.02)
+
+
+def test_the_interval_of_macro_f1_is_one_of_macro_f1(tmp_path):
+    rows = [(f"a{i}", "A9", "A9", f"g{i % 10}") for i in range(10)]
+    rows += [(f"c{i}", "C45", "A9", f"g{i % 10}") for i in range(90)]
+    metrics = evaluate_predictions(write_rows(tmp_path / "p.csv", rows), GUNS, None, FAST).metrics
+    assert metrics["macro_recall"]["bootstrap"] == [0.5, 0.5]
+    assert metrics["macro_f1"]["value"] == pytest.approx(1 / 11)
+    assert metrics["macro_f1"]["bootstrap"] == pytest.approx([1 / 11, 1 / 11])
+
+
+def test_a_rate_within_one_group_has_no_bootstrap_interval(tmp_path):
+    rows = [(f"{i}", "A9", "A9", f"g{i}") for i in range(5)] + [("r", "R308", "A9", "g1")]
+    metrics = evaluate_predictions(write_rows(tmp_path / "p.csv", rows), GUNS, None, FAST).metrics
+    assert metrics["per_category"]["rifle"]["bootstrap"] is None
+    assert metrics["per_category"]["pistol"]["bootstrap"] == [1.0, 1.0]
+
+
+def test_a_column_with_another_value_for_every_recording_is_no_condition(tmp_path):
+    text = "recording,label,predicted,take,room\n1,A9,A9,1,x\n2,A9,C45,2,x\n3,C45,C45,3,y\n"
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
+    metrics = evaluate_predictions(read_predictions(tmp_path / "p.csv"), GUNS, None, FAST).metrics
+    assert list(metrics["by_column"]) == []
+    text = text.replace("2,A9,C45,2,x", "2,A9,C45,2,y")
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
+    metrics = evaluate_predictions(read_predictions(tmp_path / "p.csv"), GUNS, None, FAST).metrics
+    assert list(metrics["by_column"]) == ["room"]
 
 
 def test_one_group_has_no_bootstrap_interval(tmp_path):

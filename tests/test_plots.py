@@ -104,6 +104,15 @@ def test_a_matrix_shows_every_count_calibre_category_and_the_note():
     )
 
 
+def test_a_dollar_sign_starts_no_formula():
+    gun = {"$x$": Firearm("$x$", "", "$9$ mm", "$pistol$")}
+    figure = draw_confusion(make_matrix(("$x$",)), gun, "$title$", "$note$")
+    texts = [text for text in figure.findobj(matplotlib.text.Text) if "$" in text.get_text()]
+    texts = [text for text in texts if text.get_visible()]
+    assert len(texts) == 6
+    assert not any(text.get_parse_math() for text in texts)
+
+
 def test_rows_stand_by_category_and_calibre_with_their_sums():
     guns = {"z": Firearm("z", "", "9 mm", "pistol"), "a": Firearm("a", "", "9 mm", "rifle")}
     figure = new_figure(5, 5)

@@ -44,12 +44,12 @@ def order_labels(labels: Sequence[str], firearms: Mapping[str, Firearm]) -> tupl
     calibres = dict(zip(labels, name_levels(labels, firearms, "calibre"), strict=True))
     categories = dict(zip(labels, name_levels(labels, firearms, "category"), strict=True))
 
-    def key(label: str) -> tuple[int, str, bool, float, str, str]:
+    def key(label: str) -> tuple[int, str, float, str, str]:
         category, calibre = categories[label], calibres[label]
         place = len(CATEGORY_ORDER) + (category == UNKNOWN)
         if category in CATEGORY_ORDER:
             place = CATEGORY_ORDER.index(category)
-        return place, category, calibre == UNKNOWN, estimate_bore_mm(calibre), calibre, label
+        return place, category, estimate_bore_mm(calibre), calibre, label
 
     return tuple(sorted(labels, key=key))
 
