@@ -5,6 +5,7 @@ import pytest
 
 from shotprint.errors import ShotprintError
 from shotprint.evaluation import read_predictions
+from shotprint.recognition.predictions import Prediction, write_predictions
 
 GOOD = """\
 recording,label,predicted,probability,p_A,p_B,group,recorder
@@ -48,6 +49,19 @@ def test_a_good_file_is_read_whole(tmp_path):
     assert predictions.columns == {"recorder": ("Zoom", "iPhone", "Zoom", "iPhone")}
     assert predictions.warnings == ("recognition failed for 1 of 4 recordings",)
     assert predictions.n_simulated == 0
+
+
+def test_what_recognition_and_training_write_is_read(tmp_path):
+    rows = [
+        Prediction("1.wav", {"A": 0.25, "B": 0.75}, "B", "g", {"recorder": "Zoom"}),
+        Prediction("2.wav", {}, "A", "g"),
+    ]
+    write_predictions(tmp_path / "p.csv", rows, ["A", "B"])
+    predictions = read_predictions(tmp_path / "p.csv")
+    assert predictions.answer.tolist() == [1, -1]
+    assert predictions.probabilities[0].tolist() == [0.25, 0.75]
+    assert predictions.columns == {"recorder": ("Zoom", "")}
+    assert predictions.warnings == ("recognition failed for 1 of 2 recordings",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

@@ -206,6 +206,17 @@ def test_the_interval_of_macro_f1_is_one_of_macro_f1(tmp_path):
     assert metrics["macro_f1"]["bootstrap"] == pytest.approx([1 / 11, 1 / 11])
 
 
+def test_groups_of_one_recording_are_no_groups(tmp_path):
+    rows = [(f"{i}", "A9", "A9", f"g{i // 2}") for i in range(20)]
+    said = "every group holds one recording"
+    metrics = evaluate_predictions(write_rows(tmp_path / "p.csv", rows), GUNS, None, FAST).metrics
+    assert not any(said in text for text in metrics["warnings"])
+    metrics = evaluate_predictions(
+        write_rows(tmp_path / "p.csv", rows[::2]), GUNS, None, FAST
+    ).metrics
+    assert any(said in text for text in metrics["warnings"])
+
+
 def test_a_rate_within_one_group_has_no_bootstrap_interval(tmp_path):
     rows = [(f"{i}", "A9", "A9", f"g{i}") for i in range(5)] + [("r", "R308", "A9", "g1")]
     metrics = evaluate_predictions(write_rows(tmp_path / "p.csv", rows), GUNS, None, FAST).metrics

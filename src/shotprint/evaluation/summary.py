@@ -125,6 +125,8 @@ def evaluate_predictions(
     grouping = "recording" if predictions.groups is None else "group"
     n_groups = len(set(groups.tolist()))
     warnings = [*predictions.warnings, *_warn_of_labels(matrix, firearms)]
+    if predictions.groups is not None and n_groups == len(groups) > 1:
+        warnings.append("every group holds one recording: intervals take them as independent")
     if n_groups < FEW_GROUPS:
         warnings.append(f"only {n_groups} {grouping}s: do not trust an interval from so few")
     metrics = {
