@@ -26,7 +26,7 @@ from shotprint.recognition.model import (
 
 OPSET = 17
 TOLERANCE = 1e-4
-DEFAULT_LENGTH_S = 2.0  # of the probes for a model that hears recordings whole
+WHOLE_LENGTH_S = 1.0  # of the probes for a model that hears recordings whole
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def export_network(
 
 
 def _write_graph(network: nn.Module, metadata: ModelMetadata, path: Path) -> None:
-    """Trace the network on two clips and add the metadata."""
+    """Trace the network on a few clips and add the metadata."""
     outputs = [LOG_PROBABILITIES, EMBEDDING] if metadata.labels else [EMBEDDING]
-    probe = torch.from_numpy(make_probes(metadata)[0])
+    probe = torch.from_numpy(make_probes(metadata)[1])
     with warnings.catch_warnings():
         # The older exporter needs no package beside torch and onnx; that it is old, and what it
         # leaves to ONNX Runtime to fold, is no news to a user.
@@ -99,30 +99,33 @@ def _write_graph(network: nn.Module, metadata: ModelMetadata, path: Path) -> Non
 
 
 def make_probes(metadata: ModelMetadata) -> list[Floats]:
-    """Return waveforms (n, n_samples) of several lengths, batches and kinds.
+    """Return waveforms (n, n_samples) of several lengths and batches.
 
-    Noise, near silence, digital silence, and blasts: a sudden rise that dies away in noise.
+    Each batch holds blasts (a sudden rise that dies away in noise), noise, near silence and
+    digital silence; one holds a blast alone.
     """
     rng = np.random.default_rng(0)
-    length = round((metadata.clip_rule.length_s or DEFAULT_LENGTH_S) * metadata.sample_rate_hz)
+    length = round((metadata.clip_rule.length_s or WHOLE_LENGTH_S) * metadata.sample_rate_hz)
     length = max(length, metadata.min_samples)
+    shortest = length if metadata.clip_rule.length_s else metadata.min_samples
     probes = []
-    for n, n_samples in ((2, length), (1, length), (5, length + 1), (3, 2 * length + 4321)):
-        noise = rng.standard_normal((n, n_samples))
-        decay = np.exp(-np.arange(n_samples) / (0.03 * metadata.sample_rate_hz))
+    for n_samples in (length, shortest, length + 1, length + length // 2 + 321):
+        noise = rng.standard_normal(n_samples)
         blast = 1e-3 * noise
-        blast[:, n_samples // 8 :] += (noise * decay)[:, : n_samples - n_samples // 8]
-        blast *= 0.5 / np.abs(blast).max(axis=1, keepdims=True)
-        kinds = (blast, 0.1 * noise, 1e-5 * noise, 0 * noise)
-        probes += [kind.astype(np.float32) for kind in kinds]
-    return probes
+        rest = n_samples - n_samples // 8
+        decay = np.exp(-np.arange(rest) / (0.03 * metadata.sample_rate_hz))
+        blast[-rest:] += noise[-rest:] * decay
+        blast *= 0.5 / np.abs(blast).max()
+        batch = np.stack([blast, 0.1 * noise, 1e-5 * noise, 0 * noise]).astype(np.float32)
+        probes.append(batch)
+    return [probes[0][:1], *probes]
 
 
 def compare(network: nn.Module, model: OnnxModel) -> float:
     """Return the largest difference between the outputs of torch and of ONNX Runtime.
 
-    Of probabilities as it is, of embeddings over their largest magnitude; NaN where either
-    gives NaN.
+    Of probabilities as it is, of embeddings over the largest magnitude of each; NaN where
+    either gives NaN.
     """
     differences = []
     for waveforms in make_probes(model.metadata):
@@ -135,6 +138,6 @@ def compare(network: nn.Module, model: OnnxModel) -> float:
             expected = outputs[1].numpy()
             given = np.exp(outputs[0].numpy())
             differences.append(np.abs(np.exp(log_probabilities) - given).max())
-        magnitude = max(float(np.abs(expected).max()), 1e-12)
-        differences.append(np.abs(embedding - expected).max() / magnitude)
+        magnitude = np.maximum(np.abs(expected).max(axis=1, keepdims=True), 1e-12)
+        differences.append((np.abs(embedding - expected) / magnitude).max())
     return float(np.max(differences))

@@ -27,7 +27,7 @@ INTERRUPTED = "interrupted before it was recognised"
 
 def recognize(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH…", help="Recordings, and folders of them.")
+        list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
     ],
     model: Annotated[
         Path | None,

@@ -100,10 +100,10 @@ class ModelMetadata:
     def from_json(cls, text: str) -> "ModelMetadata":
         """Read what `to_json` wrote; ShotprintError names what is wrong with it."""
         try:
-            content = json.loads(text)
-            schema = content.pop("schema", None)
-        except (json.JSONDecodeError, AttributeError) as error:
+            content = dict(json.loads(text))
+        except (ValueError, TypeError) as error:
             raise ShotprintError(f"its metadata are no JSON object ({error})") from None
+        schema = content.pop("schema", None)
         if schema != SCHEMA:
             raise ShotprintError(
                 f"its metadata are of schema {schema!r}, this version of shotprint reads "

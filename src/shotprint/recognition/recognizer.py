@@ -189,4 +189,4 @@ def _failed(recording: FoundRecording, error: str, sha256: str | None) -> Record
     """Return the result of a failure; its text does not repeat the name of the recording."""
     for prefix in (recording.name, os.fspath(recording.path)):
         error = error.removeprefix(" ".join(f"{prefix}:".split()) + " ")
-    return RecordingResult(path=recording.name, sha256=sha256, error=error)
+    return RecordingResult(path=recording.name, sha256=sha256, error=" ".join(error.split()))

@@ -71,15 +71,16 @@ class Results:
     recordings: tuple[RecordingResult, ...]
 
     def to_json(self) -> str:
-        """Return the document as text; the same input gives the same bytes."""
-        content = {
+        """Return the document, one line a recording; the same input gives the same bytes."""
+        head = {
             "schema": SCHEMA,
             "shotprint": shotprint.__version__,
             "model": vars(self.model),
             "settings": self.settings,
-            "recordings": [_to_mapping(recording) for recording in self.recordings],
         }
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
+        recordings = ",\n".join(_dump(_to_mapping(recording)) for recording in self.recordings)
+        return "\n".join(["{", *lines, '"recordings": [', recordings, "]}", ""])
 
 
 def rank_scores(labels: Sequence[str], probabilities: NDArray[np.float64]) -> tuple[Score, ...]:
@@ -116,6 +117,10 @@ def _to_mapping(result: RecordingResult) -> dict[str, Any]:
     for name in ("candidates", "calibre", "category"):
         content[name] = show(content[name])
     return content
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _round(probability: float) -> float:

@@ -1,0 +1,239 @@
+"""The commands recognize and export: formats, files, exit codes, interruption."""
+
+import _thread
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from shotprint.audio import write_wav
+from shotprint.cli import app
+from shotprint.errors import ShotprintError
+from toy import TOY_LABELS, write_shots
+
+
+def run(*arguments, expect=0):
+    """Run the command line in this process; raise what it raises, check the exit code."""
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == expect, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory):
+    """A folder ``Schüsse`` with three recordings, one of them nested and in capitals."""
+    folder = tmp_path_factory.mktemp("a") / "Schüsse im Wald"
+    (folder / "AK 47").mkdir(parents=True)
+    paths = write_shots(folder, 3)
+    paths[2].rename(folder / "AK 47" / "Shot 3.WAV")
+    return folder
+
+
+@pytest.fixture
+def spoilt(tmp_path):
+    """A folder with one recording and one text called .wav."""
+    write_shots(tmp_path, 1)
+    (tmp_path / "text.wav").write_text("no sound", encoding="utf-8")
+    return tmp_path
+
+
+def test_table_in_a_pipe_is_separated_by_tabs(shots, toy_model):
+    result = run("recognize", shots, "--model", toy_model, "--top", 2)
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert lines[0] == [
+        *("recording", "label", "probability", "label_2", "probability_2"),
+        *("calibre", "p_calibre", "category", "p_category"),
+    ]
+    assert len(lines) == 4
+    assert lines[1][1] in TOY_LABELS
+    assert float(lines[1][2]) >= float(lines[1][4])
+    assert float(lines[1][2]) <= float(lines[1][6]) <= float(lines[1][8]) + 1e-4
+    assert result.stderr == ""
+
+
+def test_json_and_csv_agree_and_do_not_depend_on_top(shots, toy_model, tmp_path):
+    common = ("recognize", shots, "--model", toy_model)
+    texts = [run(*common, "--format", "json", "--top", top).stdout for top in (1, 4)]
+    assert texts[0] == texts[1]
+    recordings = json.loads(texts[0])["recordings"]
+    assert [recording["path"] for recording in recordings] == [
+        str(shots / "AK 47" / "Shot 3.WAV"),
+        str(shots / "shot1.wav"),
+        str(shots / "shot2.wav"),
+    ]
+    result = run(*common, "-o", tmp_path / "new" / "p.csv")
+    assert result.stdout == ""
+    assert "3 of 3 recordings recognised" in result.stderr
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "new" / "p.csv").read_text("utf-8"))))
+    for row, recording in zip(rows, recordings, strict=True):
+        assert row["recording"] == recording["path"]
+        assert row["predicted"] == recording["label"]
+        assert row["sha256"] == recording["sha256"]
+        for score in recording["candidates"]:
+            assert float(row[f"p_{score['label']}"]) == score["probability"]
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.json", '{\n"schema"'), ("a.csv", "recording,"), ("a.TSV", "recording\t")],
+)
+def test_the_name_of_the_output_says_its_format(shots, toy_model, tmp_path, name, start):
+    run("recognize", shots / "shot1.wav", "--model", toy_model, "-o", tmp_path / name)
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_labels_and_columns_of_a_manifest_go_into_the_csv(shots, toy_model, tmp_path):
+    manifest = (
+        "recording,path,sha256,label,group,fold,recorder\n"
+        f"one,{shots / 'shot1.wav'},,MP5,g1,0,Zoom\n"
+    )
+    (tmp_path / "set.csv").write_text(manifest, encoding="utf-8")
+    common = ("recognize", "--model", toy_model, "--format", "csv")
+    result = run(*common, "--manifest", tmp_path / "set.csv", shots)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["label"] for row in rows] == ["", "MP5", ""]
+    assert [row["recorder"] for row in rows] == ["", "Zoom", ""]
+    assert rows[1]["group"] == "g1"
+    assert list(rows[0])[:4] == ["recording", "label", "predicted", "probability"]
+    assert "2 of 3 are not in the manifest" in result.stderr
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv"])
+def test_some_failed_is_1_all_failed_is_2(spoilt, toy_model, format):
+    common = ("recognize", "--model", toy_model, "--format", format)
+    result = run(*common, spoilt, expect=1)
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"shotprint: {spoilt / 'text.wav'}: ")
+    assert "shot1.wav" in result.stdout
+    alone = run(*common, spoilt / "text.wav", expect=2)
+    assert "text.wav" in alone.stderr
+    if format == "json":
+        assert json.loads(alone.stdout)["recordings"][0]["error"]
+
+
+def test_warnings_are_lines_of_their_own(tmp_path, toy_model):
+    shot = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 0.1
+    write_wav(tmp_path / "a.wav", np.stack([shot, -0.99 * shot]), 8000)
+    result = run("recognize", tmp_path, "--model", toy_model)
+    assert f"shotprint: {tmp_path / 'a.wav'}: warning: channels 0 and 1" in result.stderr
+
+
+WRONG = [
+    (("--format", "xml"), SystemExit, "xml"),
+    (("--top", "0"), SystemExit, "--top"),
+    (("-o", "answers.docx"), ShotprintError, "not clear from its name"),
+    (("--channel", "left"), ShotprintError, "'left' was asked for"),
+    (("--model", "absent.onnx"), ShotprintError, "no model absent.onnx"),
+    (("--backbone", "panns_cnn14"), ShotprintError, "leave out --backbone"),
+    (("--manifest", "absent.csv"), ShotprintError, "absent.csv"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), WRONG)
+def test_wrong_usage_is_refused_before_anything_is_done(
+    shots, toy_model, options, error, message, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["recognize", shots, *options]
+    if "--model" not in options:
+        arguments += ["--model", toy_model]
+    if error is SystemExit:
+        assert message in run(*arguments, expect=2).stderr
+    else:
+        with pytest.raises(error, match=message):
+            run(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_found_in_the_folder_of_weights(shots, toy_model, monkeypatch):
+    common = ("recognize", shots / "shot1.wav", "--model", toy_model.name)
+    run(*common, "--weights-dir", toy_model.parent)
+    monkeypatch.setenv("SHOTPRINT_WEIGHTS", str(toy_model.parent))
+    run(*common)
+
+
+def test_weights_in_torch_answer_as_the_exported_model(shots, toy_model):
+    common = ("recognize", shots, "--format", "json")
+    by_onnx = json.loads(run(*common, "--model", toy_model).stdout)
+    by_torch = json.loads(run(*common, "--model", toy_model.parent / "run").stdout)
+    for mine, other in zip(by_onnx["recordings"], by_torch["recordings"], strict=True):
+        assert mine["label"] == other["label"]
+        assert mine["probability"] == pytest.approx(other["probability"], abs=1e-4)
+
+
+def test_your_own_firearms_give_other_calibres(shots, toy_model, tmp_path):
+    table = "label,calibre,category\n" + "".join(f"{gun},.22,toy\n" for gun in TOY_LABELS)
+    (tmp_path / "mine.csv").write_text(table, encoding="utf-8")
+    result = run(
+        *("recognize", shots, "--model", toy_model, "--format", "json"),
+        *("--firearms", tmp_path / "mine.csv"),
+    )
+    recording = json.loads(result.stdout)["recordings"][0]
+    assert recording["calibre"] == [{"label": ".22", "probability": pytest.approx(1)}]
+    assert recording["category"][0]["label"] == "toy"
+
+
+def test_ctrl_c_keeps_what_is_done(spoilt, toy_model, tmp_path, monkeypatch):
+    import shotprint.audio
+
+    class Interrupting(list):
+        """Recordings of which the twentieth comes with Ctrl-C."""
+
+        def __iter__(self):
+            for i, recording in enumerate(super().__iter__()):
+                if i == 20:
+                    _thread.interrupt_main()
+                yield recording
+
+    find = shotprint.audio.find_recordings
+    monkeypatch.setattr(
+        shotprint.audio, "find_recordings", lambda paths: Interrupting(find(paths)[:1] * 40)
+    )
+    output = tmp_path / "a.json"
+    run("recognize", spoilt, "--model", toy_model, "--jobs", 1, "-o", output, expect=130)
+    errors = [r["error"] for r in json.loads(output.read_text(encoding="utf-8"))["recordings"]]
+    assert len(errors) == 40
+    n_done = errors.count(None)
+    assert 1 <= n_done <= 20
+    assert errors == [None] * n_done + ["interrupted before it was recognised"] * (40 - n_done)
+
+
+# export
+
+
+def test_export_writes_a_model_that_recognises(shots, toy_model, tmp_path):
+    pytest.importorskip("torch")
+    card = 'version = "3"\nlimits = "It knows four guns."\n'
+    (tmp_path / "card.toml").write_text(card, encoding="utf-8")
+    output = tmp_path / "gun.onnx"
+    result = run("export", toy_model.parent / "run", "-o", output, "--card", tmp_path / "card.toml")
+    assert result.stdout.startswith(f"{output}: 4 guns, 3.")
+    assert "differ by at most" in result.stdout
+    answer = json.loads(run("recognize", shots, "--model", output, "--format", "json").stdout)
+    assert answer["model"]["name"] == "gun"
+    assert answer["model"]["version"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "-o", "gun.pt"), "ends with .onnx"),
+        (("absent", "-o", "gun.onnx"), "absent"),
+        (("run", "-o", "gun.onnx", "--card", "bad.toml"), "bad.toml cannot be read"),
+        (("run", "-o", "gun.onnx", "--backbone", "cnn14"), "'cnn14'"),
+    ],
+)
+def test_export_refuses(toy_model, tmp_path, monkeypatch, arguments, message):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(toy_model.parent)
+    (toy_model.parent / "bad.toml").write_text("= 1", encoding="utf-8")
+    with pytest.raises(ShotprintError, match=message):
+        run("export", *arguments)
+    assert not (toy_model.parent / "gun.onnx").exists()
