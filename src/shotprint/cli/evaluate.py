@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from shotprint.evaluation import Evaluation
+    from shotprint.evaluation import Evaluation, Predictions, Resampling
     from shotprint.firearms import Firearm
 
 
@@ -43,11 +43,8 @@ def evaluate(
     """Say how often the answer is right, how sure that is, and what is confused with what."""
     from shotprint.evaluation import (
         Resampling,
-        compare_predictions,
         evaluate_matrix,
         evaluate_predictions,
-        format_comparison,
-        format_summary,
         read_matrix,
         read_predictions,
     )
@@ -64,18 +61,34 @@ def evaluate(
         if against is not None:
             theirs = read_predictions(against, manifest)
             names = {"a": predictions.as_posix(), "b": against.as_posix()}
-            comparison = names | compare_predictions(ours, theirs, resampling)
-            evaluation = evaluation.extend(comparison=comparison)
-            for warning in theirs.warnings:
-                typer.echo(f"warning: {against}: {warning}", err=True)
-    for warning in evaluation.metrics["warnings"]:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(format_summary(evaluation))
-    if against is not None:
-        typer.echo(format_comparison(evaluation.metrics["comparison"]))
+            evaluation = _compare(evaluation, (ours, theirs), names, resampling)
+    _show(evaluation)
     if output is not None:
         files = [predictions, matrix, against, manifest, firearms]
         _write(output, evaluation.extend(inputs=_hash_files(files)), table, note)
+
+
+def _compare(
+    evaluation: "Evaluation",
+    pair: "tuple[Predictions, Predictions]",
+    names: dict[str, str],
+    resampling: "Resampling",
+) -> "Evaluation":
+    from shotprint.evaluation import compare_predictions
+
+    for warning in pair[1].warnings:
+        typer.echo(f"warning: {names['b']}: {warning}", err=True)
+    return evaluation.extend(comparison=names | compare_predictions(*pair, resampling))
+
+
+def _show(evaluation: "Evaluation") -> None:
+    from shotprint.evaluation import format_comparison, format_summary
+
+    for warning in evaluation.metrics["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(format_summary(evaluation))
+    if "comparison" in evaluation.metrics:
+        typer.echo(format_comparison(evaluation.metrics["comparison"]))
 
 
 def _refuse_contradictions(
