@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import struct
 import subprocess
 import sys
@@ -97,8 +98,8 @@ FFMPEG_FILES = [
     ("fragments.mp4", "aac", 48000, 1, None, FRAGMENTED, 0.3),
     ("iphone.MOV", "aac", 44100, 1, "mpeg4", FASTSTART, 0.3),
     ("pcm.mov", "pcm_s16le", 48000, 2, None, FASTSTART, 0.01),
-    ("old.3gp", "libopencore_amrnb", 8000, 1, None, FASTSTART, 1.5),
-    ("memo.amr", "libopencore_amrnb", 8000, 1, None, None, 1.5),
+    ("old.3gp", "libopencore_amrnb", 8000, 1, None, FASTSTART, 3.0),
+    ("memo.amr", "libopencore_amrnb", 8000, 1, None, None, 3.0),
     ("raw.aac", "aac", 48000, 1, None, None, 0.3),
     ("video.mkv", "aac", 48000, 2, "mpeg4", None, 0.3),
     ("sound.mka", "flac", 192000, 2, None, None, 0.01),
@@ -507,7 +508,7 @@ def test_half_a_file_gives_what_is_there_and_says_so(recordings, tmp_path, name)
             audio.read(path)
         return
     half = audio.read(path)
-    assert 0.2 < half.duration_s < 0.7
+    assert 0.2 < half.duration_s < 0.75
     frequency_hz, _ = measure_tone(half.waveform[0], half.sample_rate_hz)
     assert frequency_hz == pytest.approx(1000, abs=7)
     if name in SILENTLY_SHORT:
@@ -571,7 +572,7 @@ def test_a_flac_with_a_damaged_middle_goes_on_after_it(tmp_path):
     content[middle : middle + 2000] = bytes(2000)
     (tmp_path / "a.flac").write_bytes(content)
     damaged = audio.read(tmp_path / "a.flac")
-    assert 1.7 < damaged.duration_s < 2.0
+    assert 1.5 < damaged.duration_s < 2.0
     assert damaged.warnings
 
 
@@ -658,7 +659,6 @@ NOT_SOUND = [
     ("headerless.raw", random.Random(3).randbytes(10_000), "no sound file"),
     ("table.csv", b"a,b\n1,2\n", "no sound file"),
     ("words.srt", b"1\n00:00:01,000 --> 00:00:02,000\nhi\n\n", "no sound file"),
-    ("list.m3u8", b"#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n", "no sound"),
 ]
 
 
@@ -670,6 +670,18 @@ def test_what_is_no_sound_is_one_line(tmp_path, name, content, text):
         with pytest.raises(RecordingError, match=f"{name}: .*({text})") as caught:
             use(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_playlist_reaches_no_network(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n"
+        (tmp_path / "list.m3u8").write_text(text, encoding="utf-8")
+        with pytest.raises(RecordingError, match=r"list.m3u8: no sound"):
+            audio.read(tmp_path / "list.m3u8")
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_pictures_and_silent_films_are_told_apart(tmp_path):

@@ -217,10 +217,8 @@ def _open_with_ffmpeg(path: Path) -> Iterator[Source]:
     import av
 
     try:
-        # Nothing that a playlist names is fetched from the network.
-        container = av.open(
-            f"file:{path}", metadata_errors="ignore", options={"protocol_whitelist": "file"}
-        )
+        # Behind "file:", FFmpeg follows no playlist to the network.
+        container = av.open(f"file:{path}", metadata_errors="ignore")
     except (av.FFmpegError, ValueError) as error:
         raise recording_error(path, _describe_unreadable(path, error)) from None
     with container:
