@@ -103,8 +103,10 @@ class LogMel(nn.Module):
 
     def compute_mel_power(self, forwards: Tensor, backwards: Tensor) -> Tensor:
         """Power spectrum of the frames, summed over mel bands: (n, n_frames, n_mels)."""
-        s_low, s_high = (forwards + backwards).chunk(2, dim=-1)
-        d_low, d_high = (forwards - backwards).chunk(2, dim=-1)
+        s, d = forwards + backwards, forwards - backwards
+        quarter = self.frontend.n_fft // 4
+        s_low, s_high = s[..., :quarter], s[..., quarter:]
+        d_low, d_high = d[..., :quarter], d[..., quarter:]
         even = ((s_high + s_low) @ self.cos_even).square()
         even = even + ((d_high + d_low) @ self.sin_even).square()
         odd = ((s_high - s_low) @ self.cos_odd).square()
