@@ -206,7 +206,9 @@ def _draw_masks(
     width = chance.small.integers(0, max_width + 1, (n, n_masks, 1))
     start = chance.small.integers(0, size - width + 1)
     place = np.arange(size)
-    return np.any((place >= start) & (place < start + width), axis=1)
+    is_covered = (place >= start) & (place < start + width)
+    masked: NDArray[np.bool_] = is_covered.sum(axis=1) > 0
+    return masked
 
 
 def _permutation(like: Tensor, chance: Chance) -> Tensor:

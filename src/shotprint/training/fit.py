@@ -209,6 +209,9 @@ def train(run: _Run, network: Network) -> TrainingModule:
         run.pack, run.parts.rows("train"), run.labels, run.rule, recipe, rank, n_devices
     )
     n_steps = batches.n_steps * recipe.epochs
+    if run.spec.family == "efficientat":
+        # A fifth faster for convolutions of single channels; plain ones gain nothing.
+        network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = TrainingModule(network, recipe, n_steps)
     checkpoint = run.out_dir / CHECKPOINT
     if checkpoint.is_file() and _is_finished(module, checkpoint):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from shotprint.backbones import build_backbone, find_backbone
 from shotprint.backbones.checkpoints import load_backbone, read_checkpoint
@@ -56,6 +57,7 @@ def build_start(
     path = _locate(recipe, weights_dir)
     if path is None:
         network = Network(build_backbone(recipe.backbone), labels, recipe.dropout)
+        _follow_statistics(network)
         return Start(_without_audioset(network), "none")
     checkpoint = read_checkpoint(path)
     network = Network(load_backbone(recipe.backbone, path), labels, recipe.dropout)
@@ -85,6 +87,13 @@ def _locate(recipe: Recipe, weights_dir: str | os.PathLike[str] | None) -> Path 
             "a file"
         )
     return path
+
+
+def _follow_statistics(network: Network) -> None:
+    """Let batch norm learn its statistics in tens of steps; mn's own 0.01 takes hundreds."""
+    for module in network.backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.1
 
 
 def _without_audioset(network: Network) -> Network:
