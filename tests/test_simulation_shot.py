@@ -1,4 +1,6 @@
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -277,3 +279,12 @@ def test_the_ray_of_a_shot_is_the_ray_of_the_waves_module():
     x, y, _ = microphone_position(20, 20.0, 1.5)
     ray = find_bullet_ray(x, y, shot.muzzle_velocity_m_s, 850.0, C, 100.0)
     assert shot.n_wave_arrival_s == pytest.approx(0.25 + ray.arrival_s, abs=1e-9)
+
+
+def test_the_example_of_the_documentation_runs(capsys):
+    page = Path(__file__).resolve().parents[1] / "docs" / "simulation.md"
+    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(example, names)
+    assert names["phone"].shape == (1, 57600)
+    assert capsys.readouterr().out.startswith("(1, 57600) ")

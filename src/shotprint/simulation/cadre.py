@@ -89,7 +89,7 @@ class Settings:
 
     seed: int = 0
     shots: int = 2
-    guns: tuple[str, ...] = tuple(read_guns())
+    guns: tuple[str, ...] = dataclasses.field(default_factory=lambda: tuple(read_guns()))
     recorders: tuple[str, ...] = tuple(RECORDERS)
     positions: tuple[str, ...] = DEFAULT_POSITIONS
     duration_s: float = 1.2
