@@ -4,6 +4,8 @@ import _thread
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from shotprint.audio import write_wav
 from shotprint.cli import app
+from shotprint.cli.recognize import _find_common_folder
 from shotprint.errors import ShotprintError
 from toy import TOY_LABELS, write_shots
 
@@ -54,6 +57,40 @@ def test_table_in_a_pipe_is_separated_by_tabs(shots, toy_model):
     assert float(lines[1][2]) >= float(lines[1][4])
     assert float(lines[1][2]) <= float(lines[1][6]) <= float(lines[1][8]) + 1e-4
     assert result.stderr == ""
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_table_on_a_terminal_is_drawn_below_the_common_folder(shots, toy_model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.setattr("sys.stdout", screen := Terminal())
+    arguments = ["recognize", str(shots), "--model", str(toy_model), "--top", "2"]
+    app(arguments, standalone_mode=False)
+    text = re.sub("\x1b\\[[0-9;]*m", "", screen.getvalue())  # without colours
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[0].endswith(shots.name)
+    names = [line.split("  ")[0].strip().replace("\\", "/") for line in lines]
+    found = [name for name in names if name.lower().endswith(".wav")]
+    assert found == ["AK 47/Shot 3.WAV", "shot1.wav", "shot2.wav"]
+    assert "It answers with one of its labels" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["a/b/c.wav", "a/d.wav"], "a"),
+        (["a.wav", "b/c.wav"], ""),
+        (["a/b.wav"], "a"),
+        (["a/b.wav", str(Path("c.wav").absolute())], ""),
+    ],
+)
+def test_the_common_folder(paths, expected):
+    assert _find_common_folder(paths) == expected
 
 
 def test_json_and_csv_agree_and_do_not_depend_on_top(shots, toy_model, tmp_path):

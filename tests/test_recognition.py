@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from shotprint.audio import find_recordings, read, write_wav
-from shotprint.clips import ClipRule, cut_clips, normalize_level
+from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames
 from shotprint.errors import ShotprintError
 from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
@@ -254,6 +254,18 @@ def test_a_long_recording_gives_the_clips_that_reading_it_whole_gives(tmp_path, 
     assert np.array_equal(found, np.stack(expected))
     assert heard.duration_s == pytest.approx(1.5 * BLOCK_S, abs=1e-3)
     assert (heard.sample_rate_hz, heard.channels) == (rate_hz, 2)
+
+
+def test_onsets_of_many_hours_are_rated_span_by_span(monkeypatch):
+    power = np.random.default_rng(0).exponential(1e-6, 5000)
+    places = (0, 98, 199, 1000, 2450, 4994)  # on both sides of the edges of spans
+    for place in places:
+        power[place : place + 6] += 0.1 - place * 1e-5
+    rule = ClipRule(max_clips=6)
+    expected = pick_onset_frames(power, rule)
+    assert sorted(expected.tolist()) == list(places)
+    monkeypatch.setattr("shotprint.clips.SPAN_FRAMES", 100)
+    assert pick_onset_frames(power, rule).tolist() == expected.tolist()
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):

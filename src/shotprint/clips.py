@@ -124,39 +124,43 @@ def pick_onset_frames(power: NDArray[np.float64], rule: ClipRule) -> NDArray[np.
     -------
     (1 … rule.max_clips,) int64
     """
-    if len(power) <= round(AFTER_S / FRAME_S):
+    top = float(power.max(initial=0.0))
+    if top == 0 or len(power) <= round(AFTER_S / FRAME_S):
         return np.zeros(1, dtype=np.int64)
-    strength, rise = _rate_onsets(power)
+    lowest = max(float(power.min()), top * 10 ** (-FLOOR_DB / 10))
+    strength = np.empty_like(power)
+    for start in range(0, len(power), SPAN_FRAMES):
+        stop = min(start + SPAN_FRAMES, len(power))
+        strength[start:stop] = _rate_onsets(power, lowest, start, stop)[0]
     gap = max(1, round(rule.min_gap_s / FRAME_S))
     onsets: list[int] = []
     for _ in range(rule.max_clips):
         best = int(strength.argmax())
-        if not np.isfinite(strength[best]) or (onsets and rise[best] < 3.0):
+        is_spent = not np.isfinite(strength[best])
+        if is_spent or (onsets and _rate_onsets(power, lowest, best, best + 1)[1][0] < 3.0):
             break
         onsets.append(best)
         strength[max(0, best - gap) : best + gap + 1] = -np.inf
     return np.asarray(onsets, dtype=np.int64)
 
 
-def _rate_onsets(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the strength and the rise of an onset in each frame, span by span to save memory."""
+def _rate_onsets(
+    power: NDArray[np.float64], lowest: float, start: int, stop: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return strength and rise in dB of an onset in each of the frames start…stop.
+
+    Powers below `lowest` count as that, and so does what would lie outside the recording.
+    """
     before, after = round(BEFORE_S / FRAME_S), round(AFTER_S / FRAME_S)
-    strength, rise = np.zeros_like(power), np.zeros_like(power)
-    top = float(power.max())
-    if top == 0:
-        return strength, rise
-    lowest = max(float(power.min()), top * 10 ** (-FLOOR_DB / 10))
+    first, last = start - before, stop + after - 1
+    span = np.maximum(power[max(0, first) : last], lowest)
+    ends = (max(0, -first), max(0, last - len(power)))
+    level = 10 * np.log10(np.pad(span, ends, constant_values=lowest))
     windows = np.lib.stride_tricks.sliding_window_view
-    for start in range(0, len(power), SPAN_FRAMES):
-        stop = min(start + SPAN_FRAMES, len(power))
-        first, last = start - before, stop + after - 1
-        span = np.maximum(power[max(0, first) : last], lowest)
-        ends = (max(0, -first), max(0, last - len(power)))
-        level = 10 * np.log10(np.pad(span, ends, constant_values=lowest))
-        floor = windows(level, before)[: stop - start].mean(axis=1)
-        peak = windows(level[before:], after).max(axis=1)
-        rise[start:stop] = np.minimum(level[before : before + stop - start], peak) - floor
-        strength[start:stop] = peak + 0.5 * rise[start:stop]
+    floor = windows(level, before)[: stop - start].mean(axis=1)
+    peak = windows(level[before:], after).max(axis=1)
+    rise = np.minimum(level[before : before + stop - start], peak) - floor
+    strength: NDArray[np.float64] = peak + 0.5 * rise
     return strength, rise
 
 
@@ -225,4 +229,5 @@ def normalize_level(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     centred = waveforms - waveforms.mean(axis=-1, keepdims=True, dtype=np.float32)
     peak = np.abs(centred).max(axis=-1, keepdims=True)
-    return (centred / np.maximum(peak, np.float32(1e-6)) * np.float32(0.5)).astype(np.float32)
+    normalized: NDArray[np.float32] = centred / np.maximum(peak, np.float32(1e-6))
+    return normalized * np.float32(0.5)

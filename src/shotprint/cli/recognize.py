@@ -210,24 +210,40 @@ def _tab_row(result: "RecordingResult", n_shown: int) -> list[str]:
 def _draw_table(
     recognizer: "Recognizer", answered: "Sequence[RecordingResult]", n_shown: int
 ) -> str:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    below = _find_common_folder([result.path for result in answered])
     metadata = recognizer.model.metadata
-    caption = f"model {metadata.name} {metadata.version}. {metadata.limits}"
-    table = Table(caption=escape(caption), caption_justify="left")
+    caption = f"model {metadata.name} {metadata.version}: {metadata.limits}"
+    table = Table(
+        title=escape(below), caption=escape(caption), box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.title_justify = table.caption_justify = "left"
     table.add_column("recording", overflow="fold")
     for name in ("gun", *(f"{rank}." for rank in range(2, n_shown + 1)), "calibre", "category"):
         table.add_column(name)
     for result in answered:
         name, *cells = _tab_row(result, n_shown)
+        shown = name[len(below) :].lstrip("/\\") if below else name
         pairs = zip(cells[::2], cells[1::2], strict=True)
-        table.add_row(escape(name), *(f"{escape(label)} {float(p):.2f}" for label, p in pairs))
+        table.add_row(escape(shown), *(f"{escape(label)} {float(p):.2f}" for label, p in pairs))
     console = Console()
     with console.capture() as capture:
         console.print(table)
     return capture.get()
+
+
+def _find_common_folder(paths: list[str]) -> str:
+    """Return the folder that all lie below; empty where there is none."""
+    import os
+
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120
+    except ValueError:  # some are absolute, others are not, or they lie on several drives
+        return ""
 
 
 def _deliver(text: str, output: Path | None) -> None:
