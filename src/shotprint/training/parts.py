@@ -98,8 +98,9 @@ def _spare_groups(manifest: "DataFrame", protocol: Protocol, recipe: Recipe) -> 
     test_fold = recipe.test_fold
     if test_fold is None:
         # Everything is training part: as if an empty fold were tested.
-        names = {**protocol.fold_names, NO_FOLD: "none"}
-        protocol, test_fold = dataclasses.replace(protocol, fold_names=names), NO_FOLD
+        test_fold = max(protocol.fold_numbers) + 1
+        names = {**protocol.fold_names, test_fold: "none"}
+        protocol = dataclasses.replace(protocol, fold_names=names)
     parts = assign_validation(protocol, test_fold, recipe.seed)
     return np.array([parts[name] for name in manifest["recording"]], dtype="<U10")
 
