@@ -122,7 +122,10 @@ def test_mn04_from_the_waveform_equals_the_reference(shared):
     golden = np.load(shared / "golden" / "efficientat_mn04.npz")
     network = Network(load_backbone("efficientat_mn04", shared / "weights" / MN04), ["a", "b"])
     with torch.inference_mode():
-        _, embedding = network.eval()(torch.from_numpy(golden["waveform"]))
+        _, description = network.eval()(torch.from_numpy(golden["waveform"]))
+    levels, n_hidden = 2 * (16 + 32 + 64), 512  # means and deviations of three stages first
+    assert description.shape == (2, levels + 384 + n_hidden)
+    embedding = description[:, levels : levels + 384]
     assert relative_difference(embedding, golden["embedding"]) < 1e-4
 
 
@@ -172,7 +175,7 @@ def test_the_shortest_clip_works_and_one_frame_less_is_refused(name):
     with torch.inference_mode():
         log_probabilities, embedding = network(torch.zeros(1, spec.min_samples))
     assert log_probabilities.exp().sum().item() == pytest.approx(1.0, abs=1e-5)
-    assert embedding.shape == (1, spec.embedding_dim)
+    assert embedding.shape == (1, network.backbone.description_dim)
     if spec.family == "panns":
         too_short = torch.zeros(1, spec.frontend.n_mels, spec.min_frames - 1)
         with pytest.raises(ShotprintError, match=r"15 frames is too short.*16 frames \(0.15 s\)"):
@@ -248,10 +251,10 @@ def test_our_own_network_survives_safetensors(tmp_path):
             assert torch.equal(found, expected)
     assert loaded.labels == network.labels
     assert read_checkpoint(path).metadata["recipe"] == {"epochs": 3}
-    assert not any("classifier" in key for key in read_checkpoint(path).backbone)
+    assert not any("classifier.5" in key for key in read_checkpoint(path).backbone)
     assert [p.name for p in tmp_path.iterdir()] == ["gun.safetensors"]
     backbone = load_backbone("efficientat_mn04", path)
-    with pytest.raises(AttributeError, match="classifier"):
+    with pytest.raises(AttributeError, match="`5`"):
         backbone.forward_audioset(torch.zeros(1, 128, 100))
 
 

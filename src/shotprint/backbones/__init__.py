@@ -14,7 +14,7 @@ from shotprint.errors import MissingExtraError, ShotprintError
 from shotprint.frontends import EFFICIENTAT, PANNS, Frontend
 
 if TYPE_CHECKING:
-    from torch import nn
+    from shotprint.backbones.base import Backbone
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,10 @@ def find_backbone(name: str) -> BackboneSpec:
     return BACKBONES[name]
 
 
-def build_backbone(name: str) -> nn.Module:
+def build_backbone(name: str) -> Backbone:
     """Build a backbone with random weights.
 
-    It has `frontend` and `embedding_dim`, takes log-mel spectrograms (n, n_mels, n_frames) to
-    embeddings (n, embedding_dim), and with `forward_audioset` to the logits of AudioSet's 527
-    classes. `checkpoints.load_backbone` gives it weights.
+    See `base.Backbone`; `checkpoints.load_backbone` gives it weights.
     """
     spec = find_backbone(name)
     try:

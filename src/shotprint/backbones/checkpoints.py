@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from shotprint.backbones import BACKBONES, build_backbone
+from shotprint.backbones.base import Backbone
 from shotprint.backbones.network import Network
 from shotprint.errors import ShotprintError
 from shotprint.files import write_beside
@@ -59,7 +60,6 @@ BASELINE_LABELS = (
 
 METADATA_KEY = "shotprint"  # of the JSON in a safetensors header or a .ckpt dictionary
 _FRONTEND_PREFIXES = ("spectrogram_extractor.", "logmel_extractor.")
-_AUDIOSET_HEADS = ("fc_audioset", "classifier")
 # How torch words it that a pickle asks for more than tensors.
 _REFUSAL = re.compile(
     "nsupported (global|class)|unrecognized function|Can only (build|create)", re.I
@@ -80,7 +80,7 @@ class Checkpoint:
     is_ours: bool
 
 
-def load_backbone(name: str, path: str | os.PathLike[str]) -> nn.Module:
+def load_backbone(name: str, path: str | os.PathLike[str]) -> Backbone:
     """Build a backbone and give it the weights of a file; returned in evaluation mode.
 
     Parameters
@@ -130,8 +130,15 @@ def load_network(
             f"{path} is of no backbone known here; expected one of {', '.join(BACKBONES)}"
         )
     network = Network(_fill_backbone(name, checkpoint), _choose_labels(checkpoint, labels))
-    _load_strict(network.head, checkpoint.head, f"the head of {path}")
+    load_head(network, checkpoint)
     return network.eval()
+
+
+def load_head(network: Network, checkpoint: Checkpoint) -> None:
+    """Give a network the head of a checkpoint; one without mean and scale uses none."""
+    scaling = {"mean": network.head.mean, "scale": network.head.scale}
+    state = {**scaling, **checkpoint.head}
+    _load_strict(network.head, state, f"the head of {checkpoint.path}")
 
 
 def write_network(
@@ -146,7 +153,7 @@ def write_network(
     backbone's name and the labels; `read_checkpoint` returns it.
     """
     header = {**(metadata or {}), "backbone": backbone_name, "labels": list(network.labels)}
-    left_out = tuple(f"backbone.{head}." for head in _AUDIOSET_HEADS)
+    left_out = f"backbone.{network.backbone.audioset_layer}."
     state = {
         key: value.detach().cpu().contiguous()
         for key, value in network.state_dict().items()
@@ -262,13 +269,11 @@ def _require_our_frontend(path: Path, state: State) -> None:
         )
 
 
-def _fill_backbone(name: str, checkpoint: Checkpoint) -> nn.Module:
+def _fill_backbone(name: str, checkpoint: Checkpoint) -> Backbone:
     """Build the backbone and load it; without its AudioSet classifier where ours left it out."""
     backbone = build_backbone(name)
-    if checkpoint.is_ours:
-        for head in _AUDIOSET_HEADS:
-            if hasattr(backbone, head) and not _take(checkpoint.backbone, f"{head}."):
-                delattr(backbone, head)
+    if checkpoint.is_ours and not _take(checkpoint.backbone, f"{backbone.audioset_layer}."):
+        backbone.remove_audioset_layer()
     try:
         _load_strict(backbone, checkpoint.backbone, f"{checkpoint.path} as {name}")
     except ShotprintError as error:
@@ -298,7 +303,7 @@ def _load_strict(module: nn.Module, state: State, what: str) -> None:
 
 def _choose_labels(checkpoint: Checkpoint, labels: Sequence[str] | None) -> Sequence[str]:
     """Return the labels asked for, written in the file, or of the baseline; one a class."""
-    n_classes = len(next(iter(checkpoint.head.values())))
+    n_classes = len(checkpoint.head.get("weight", ()))
     if labels is None:
         labels = checkpoint.metadata.get("labels")
     if labels is None and checkpoint.is_baseline and n_classes == len(BASELINE_LABELS):

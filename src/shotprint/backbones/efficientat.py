@@ -11,9 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from shotprint.backbones.base import Backbone
 from shotprint.frontends import EFFICIENTAT
 
 N_AUDIOSET_CLASSES = 527
+
+DESCRIBED_STAGES = (6, 10, 13)
+"""Stages whose means and deviations join the description: the last of a run of equal resolution
+in time and bands, where it is still fine enough to tell one recorder's shot from another's."""
 
 
 class BlockShape(NamedTuple):
@@ -87,7 +92,8 @@ class ConcurrentSqueezeExcitation(nn.Module):
         self.conc_se_layers = nn.ModuleList([SqueezeExcitation(channels, squeezed)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conc_se_layers[0](x)
+        excited: Tensor = self.conc_se_layers[0](x)
+        return excited
 
 
 class InvertedResidual(nn.Module):
@@ -111,16 +117,18 @@ class InvertedResidual(nn.Module):
         self.adds_input = shape.stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.block(x) if self.adds_input else self.block(x)
+        filtered: Tensor = self.block(x)
+        return x + filtered if self.adds_input else filtered
 
 
-class MobileNet(nn.Module):
+class MobileNet(Backbone):
     """EfficientAT mn of a given width (0.4, 0.5, 1.0, 2.0 and 4.0 are published).
 
     Shape: log-mel spectrogram (n, 128, n_frames) → embedding (n, 6 × the last block's width).
     """
 
     frontend = EFFICIENTAT
+    audioset_layer = "classifier.5"
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -133,6 +141,8 @@ class MobileNet(nn.Module):
         layers.append(conv_norm(c_in, self.embedding_dim, 1, 1, 1, nn.Hardswish))
         self.features = nn.Sequential(*layers)
         hidden = round_channels(1280 * width)
+        stage_widths = [round_channels(BLOCKS[stage - 1].out * width) for stage in DESCRIBED_STAGES]
+        self.description_dim = 2 * sum(stage_widths) + self.embedding_dim + hidden
         linear_init = partial(nn.init.normal_, std=0.01)
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
@@ -151,8 +161,29 @@ class MobileNet(nn.Module):
 
     def forward(self, logmel: Tensor) -> Tensor:
         """Return the embedding: the mean of the last feature map over bands and frames."""
-        return self.features(logmel[:, None]).mean(dim=(2, 3))
+        last: Tensor = self.features(logmel[:, None])
+        return last.mean(dim=(2, 3))
+
+    def describe(self, logmel: Tensor) -> Tensor:
+        """Return what a head looks at, (n, description_dim).
+
+        Mean and standard deviation over bands and frames of each of the `DESCRIBED_STAGES`, the
+        embedding, and the hidden layer of the AudioSet classifier.
+        """
+        x = logmel[:, None]
+        parts = []
+        for stage, layer in enumerate(self.features):
+            x = layer(x)
+            if stage in DESCRIBED_STAGES:
+                mean = x.mean(dim=(2, 3))
+                variance = (x - mean[:, :, None, None]).square().mean(dim=(2, 3))
+                parts += [mean, torch.sqrt(variance + 1e-5)]
+        embedding = x.mean(dim=(2, 3))
+        hidden = self.classifier[3](self.classifier[2](embedding))
+        return torch.cat([*parts, embedding, hidden], dim=1)
 
     def forward_audioset(self, logmel: Tensor) -> Tensor:
         """Return the logits (n, 527) of the AudioSet classes."""
-        return self.classifier(self.features(logmel[:, None]))
+        hidden = self.classifier[:5](self.features(logmel[:, None]))
+        logits: Tensor = self.get_submodule(self.audioset_layer)(hidden)
+        return logits

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from shotprint.backbones.base import Backbone
 from shotprint.errors import ShotprintError
 from shotprint.frontends import PANNS
 
@@ -39,7 +40,7 @@ class ConvBlock(nn.Module):
         return torch.relu(self.bn2(self.conv2(x))) if self.is_double else x
 
 
-class Panns(nn.Module):
+class Panns(Backbone):
     """Cnn6, Cnn10 or Cnn14, by the width of the blocks and their kernel (see `BACKBONES`).
 
     Shape: log-mel spectrogram (n, 64, n_frames), dB → embedding (n, embedding_dim). At least
@@ -47,10 +48,11 @@ class Panns(nn.Module):
     """
 
     frontend = PANNS
+    audioset_layer = "fc_audioset"
 
     def __init__(self, channels: Sequence[int], kernel: int) -> None:
         super().__init__()
-        self.embedding_dim = channels[-1]
+        self.embedding_dim = self.description_dim = channels[-1]
         self.n_blocks = len(channels)
         self.min_frames = 2 ** min(self.n_blocks, N_POOLINGS)
         self.bn0 = nn.BatchNorm2d(self.frontend.n_mels)
@@ -79,6 +81,11 @@ class Panns(nn.Module):
         x = x.amax(dim=2) + x.mean(dim=2)
         x = nn.functional.dropout(x, EMBEDDING_DROPOUT, self.training)
         return torch.relu(self.fc1(x))
+
+    def describe(self, logmel: Tensor) -> Tensor:
+        """Return what a head looks at: the embedding, as in the baseline."""
+        embedding: Tensor = self(logmel)
+        return embedding
 
     def forward_audioset(self, logmel: Tensor) -> Tensor:
         """Return the logits (n, 527) of the AudioSet classes; sigmoid gives probabilities."""

@@ -45,6 +45,7 @@ from shotprint.training.callbacks import (
 from shotprint.training.dataset import StepSampler, TrainingBatches, choose_clip_rule
 from shotprint.training.module import TrainingModule
 from shotprint.training.parts import Parts, divide, write_parts
+from shotprint.training.probe import fit_head
 from shotprint.training.recipe import Recipe, compare_recipes, load_recipe, write_recipe
 from shotprint.training.scoring import compute_probabilities, count_correct, write_predictions
 from shotprint.training.start import Start, build_start
@@ -99,6 +100,13 @@ class _Run:
         }
         return figures, probabilities
 
+    def fit_head(self, network: Network) -> None:
+        """Fit the head to the training part before anything is fine-tuned."""
+        rows = self.parts.rows("train")
+        l2, min_samples = self.recipe.probe_l2, self.spec.min_samples
+        with _threads(self.recipe.num_threads):
+            fit_head(network, self.pack, rows, self.labels, self.rule, l2, min_samples)
+
 
 def fit(
     pack_path: str | os.PathLike[str],
@@ -137,6 +145,9 @@ def fit(
         write_run(run, start, remarks, None)
         write_recipe(run.recipe, run.out_dir / "recipe.toml")
         write_parts(run.pack.manifest, run.parts, run.out_dir / "split.csv")
+    is_fresh = not (start.has_head or (run.out_dir / CHECKPOINT).is_file())
+    if run.recipe.probe_l2 and is_fresh:
+        run.fit_head(start.network)
     module = train(run, start.network)
     if not is_main:
         return None
@@ -174,6 +185,10 @@ def prepare(pack_path: str | os.PathLike[str], recipe: Recipe, out_dir: Path) ->
         onset_at_s=float(rule.onset_at_s),
         max_clips=rule.max_clips,
     )
+    if recipe.weights == "none":  # random stages are neither worth keeping nor probing
+        recipe = dataclasses.replace(
+            recipe, freeze_base=False, frozen_share=0.0, freeze_norm=False, probe_l2=0.0
+        )
     parts = divide(pack.manifest, recipe)
     codes = {label: code for code, label in enumerate(pack.labels)}
     labels = np.array([codes[label] for label in pack.manifest["label"]], np.int64)
@@ -214,7 +229,7 @@ def train(run: _Run, network: Network) -> TrainingModule:
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = TrainingModule(network, recipe, n_steps)
     checkpoint = run.out_dir / CHECKPOINT
-    if checkpoint.is_file() and _is_finished(module, checkpoint):
+    if not recipe.epochs or (checkpoint.is_file() and _is_finished(module, checkpoint)):
         return module
     score = None
     if len(run.parts.rows("validation")):

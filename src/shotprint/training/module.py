@@ -89,18 +89,25 @@ class TrainingModule(pl.LightningModule):
             self.average = copy.deepcopy(network).requires_grad_(False).eval()
         else:
             self.average = network
-        if recipe.freeze_base:
-            network.backbone.requires_grad_(False)
+        for stage in self.list_frozen():
+            stage.requires_grad_(False)
 
     def on_train_epoch_start(self) -> None:
         self.average.eval()
         self.network.train()
-        if self.recipe.freeze_base:
-            self.network.backbone.eval()
+        for stage in self.list_frozen():
+            stage.eval()
         if self.recipe.freeze_norm:
             for module in self.network.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+    def list_frozen(self) -> list[nn.Module]:
+        """Return the parts of the backbone that stay as they were."""
+        if self.recipe.freeze_base:
+            return [self.network.backbone]
+        stages = list_stages(self.network.backbone)
+        return stages[: count_frozen(self.network.backbone, self.recipe)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seeds = (self.recipe.seed, batch.epoch, batch.step)
@@ -120,7 +127,8 @@ class TrainingModule(pl.LightningModule):
                 logmel, recipe.spec_masks, recipe.spec_bands_width, frames, chance
             )
         log_probabilities, _ = self.network.classify(logmel)
-        return compute_loss(log_probabilities, targets, recipe.loss)
+        penalty = 0.5 * recipe.head_l2 * self.network.head.weight.square().sum()
+        return compute_loss(log_probabilities, targets, recipe.loss) + penalty
 
     def compute_logmel(self, waveforms: Tensor, chance: Any) -> Tensor:
         """Augment and take the log-mel spectrogram, in float32 whatever the precision."""
@@ -195,19 +203,28 @@ def list_stages(backbone: nn.Module) -> list[nn.Module]:
     """Return the parts of a backbone from the input to the embedding."""
     features = getattr(backbone, "features", None)
     if isinstance(features, nn.Sequential):
-        return list(features)
+        return [*features, backbone.classifier]
     return [module for name, module in backbone.named_children() if name != "fc_audioset"]
+
+
+def count_frozen(backbone: nn.Module, recipe: Recipe) -> int:
+    """Return how many stages, from the input, a recipe leaves as they are."""
+    return round(recipe.frozen_share * len(list_stages(backbone)))
 
 
 def group_parameters(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """Return optimizer groups: the head, then the stages with learning rates that fall inwards."""
     groups: list[dict[str, Any]] = [
-        {"params": list(network.head.parameters()), "lr": recipe.learning_rate}
+        {
+            "params": list(network.head.parameters()),
+            "lr": recipe.learning_rate,
+            "weight_decay": 0.0,  # `head_l2` instead
+        }
     ]
     if recipe.freeze_base:
         return groups
     stages = list_stages(network.backbone)
-    for depth, stage in enumerate(reversed(stages)):
+    for depth, stage in enumerate(reversed(stages[count_frozen(network.backbone, recipe) :])):
         scale = recipe.backbone_lr_scale * recipe.layer_decay**depth
         parameters = list(stage.parameters())
         groups.append({"params": parameters, "lr": recipe.learning_rate * scale})

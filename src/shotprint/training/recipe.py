@@ -43,49 +43,56 @@ class Recipe:
         "or a file"
     )  # fmt: skip
     freeze_base: bool = _entry(False, "train the head only")
-    freeze_norm: bool = _entry(False, "keep the statistics of batch norm as they were")
+    frozen_share: float = _entry(
+        0.4, "share of the backbone's stages, from the input, left as they are", 0, 1
+    )
+    freeze_norm: bool = _entry(True, "keep the statistics of batch norm as they were")
     clip_length_s: float | None = _entry(None, "length of a clip; 0: whole; as packed", 0, 3600)
     onset_at_s: float | None = _entry(None, "where in the clip its onset stands; as packed", 0)
     max_clips: int | None = _entry(None, "loudest onsets used of a recording; as packed", 1)
 
     # Optimisation
-    epochs: int = _entry(25, "passes over the training part", 1)
+    epochs: int = _entry(8, "passes over the training part; 0: the probe only", 0)
     max_steps: int | None = _entry(None, "stop at this step; the schedule stays that of epochs", 1)
     batch_size: int = _entry(32, "clips a step, over all devices", 1)
     clips_per_recording: int = _entry(1, "clips drawn of a recording an epoch, on average", 1)
-    learning_rate: float = _entry(1e-3, "of the head", 0, 10)
-    backbone_lr_scale: float = _entry(0.3, "learning rate of the backbone's last stage / head's", 0)
+    learning_rate: float = _entry(1e-4, "of the head", 0, 10)
+    backbone_lr_scale: float = _entry(1.0, "learning rate of the backbone's last stage / head's", 0)
     layer_decay: float = _entry(1.0, "learning rate of a stage / of the stage after it", 0, 1)
     optimizer: Literal["adamw", "adam"] = _entry("adamw", "adam: with amsgrad, as the baseline")
-    weight_decay: float = _entry(0.05, "decoupled, for adamw", 0)
+    probe_l2: float = _entry(
+        0.2, "fit the head first, by logistic regression with this penalty; 0: head at random", 0
+    )
+    head_l2: float = _entry(0.2, "penalty on the squared weights of the head", 0)
+    weight_decay: float = _entry(0.01, "of the backbone; decoupled, for adamw", 0)
     warmup_fraction: float = _entry(0.1, "part of the steps with rising learning rate", 0, 1)
     schedule: Literal["cosine", "constant"] = _entry("cosine", "after the warm-up")
     loss: Literal["cross_entropy", "clip_nll"] = _entry(
         "cross_entropy", "clip_nll: the baseline's, the same divided by the number of labels"
     )
-    label_smoothing: float = _entry(0.1, "share of the target spread over all labels", 0, 0.99)
-    mixup_alpha: float = _entry(0.3, "of the beta distribution for mixing spectrograms; 0: off", 0)
-    dropout: float = _entry(0.2, "before the head", 0, 0.99)
+    label_smoothing: float = _entry(0.0, "share of the target spread over all labels", 0, 0.99)
+    mixup_alpha: float = _entry(0.0, "of the beta distribution for mixing spectrograms; 0: off", 0)
+    dropout: float = _entry(0.0, "before the head", 0, 0.99)
     class_balance: float = _entry(
         1.0, "labels drawn in proportion to their frequency^(1 - this)", 0, 1
     )
     average_decay: float = _entry(0.98, "of the running average of the weights; 0: off", 0, 0.9999)
 
     # Augmentation
-    time_shift_s: float = _entry(0.05, "standard deviation of the shift of a clip", 0, 10)
-    gain_db: float = _entry(6.0, "largest change of level", 0, 60)
-    eq_db: float = _entry(8.0, "standard deviation of a random smooth equaliser", 0, 60)
+    time_shift_s: float = _entry(0.03, "standard deviation of the shift of a clip", 0, 10)
+    gain_db: float = _entry(3.0, "largest change of level", 0, 60)
+    eq_db: float = _entry(3.0, "standard deviation of a random smooth equaliser", 0, 60)
     eq_probability: float = _entry(0.8, "of the equaliser", 0, 1)
     lowpass_probability: float = _entry(0.0, "of a low-pass at 3.5 to 15 kHz", 0, 1)
-    noise_probability: float = _entry(0.5, "of coloured noise", 0, 1)
-    noise_snr_min_db: float = _entry(5.0, "loudest noise", -60, 120)
+    noise_probability: float = _entry(0.3, "of coloured noise", 0, 1)
+    noise_snr_min_db: float = _entry(15.0, "loudest noise", -60, 120)
     noise_snr_max_db: float = _entry(40.0, "faintest noise", -60, 120)
     clipping_probability: float = _entry(0.0, "of clipping, up to 12 dB below the peak", 0, 1)
     mixstyle_probability: float = _entry(
         0.0, "of exchanging band statistics between clips, a batch", 0, 1
     )
     mixstyle_alpha: float = _entry(0.3, "of its beta distribution", 0.01)
-    spec_masks: int = _entry(2, "masks over bands and as many over time", 0, 100)
+    spec_masks: int = _entry(1, "masks over bands and as many over time", 0, 100)
     spec_time_width_s: float = _entry(0.1, "widest mask over time, at most a quarter of a clip", 0)
     spec_bands_width: int = _entry(16, "widest mask over mel bands", 0)
 

@@ -49,6 +49,26 @@ def compute_probabilities(
     return np.stack(results) if results else np.zeros((0, len(network.labels)))
 
 
+@torch.no_grad()
+def compute_embeddings(
+    network: Network, pack: Pack, rows: Ints, rule: ClipRule, min_samples: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Return the embeddings of the clips that recognition would cut, and whose they are.
+
+    Returns
+    -------
+    (n_clips, d) float32, and (n_clips,) the place in `rows` of each clip's recording
+    """
+    network.eval()
+    device = network.head.weight.device
+    embeddings: list[Tensor] = []
+    counts: list[int] = []
+    for clips, counts_here in _gather(pack, rows, rule, min_samples):
+        embeddings.append(network(clips.to(device))[1].float().cpu())
+        counts += counts_here
+    return torch.cat(embeddings), torch.arange(len(rows)).repeat_interleave(torch.tensor(counts))
+
+
 def _gather(
     pack: Pack, rows: Ints, rule: ClipRule, min_samples: int
 ) -> Iterator[tuple[Tensor, list[int]]]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from shotprint.backbones import build_backbone, find_backbone
-from shotprint.backbones.checkpoints import load_backbone, read_checkpoint
+from shotprint.backbones.checkpoints import load_backbone, load_head, read_checkpoint
 from shotprint.backbones.network import Network
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
@@ -58,14 +58,16 @@ def build_start(
     if path is None:
         network = Network(build_backbone(recipe.backbone), labels, recipe.dropout)
         _follow_statistics(network)
-        return Start(_without_audioset(network), "none")
+        network.backbone.remove_audioset_layer()
+        return Start(network, "none")
     checkpoint = read_checkpoint(path)
     network = Network(load_backbone(recipe.backbone, path), labels, recipe.dropout)
     has_head = bool(checkpoint.head) and list(labels) == checkpoint.metadata.get("labels")
     if has_head:
-        network.head.load_state_dict(checkpoint.head)
+        load_head(network, checkpoint)
+    network.backbone.remove_audioset_layer()
     return Start(
-        network=_without_audioset(network),
+        network=network,
         source=path.name,
         sha256=compute_sha256(path),
         has_head=has_head,
@@ -94,11 +96,3 @@ def _follow_statistics(network: Network) -> None:
     for module in network.backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.1
-
-
-def _without_audioset(network: Network) -> Network:
-    """Remove the classifier of AudioSet's classes: it is neither used nor trained."""
-    for name in ("fc_audioset", "classifier"):
-        if hasattr(network.backbone, name):
-            delattr(network.backbone, name)
-    return network
