@@ -1,0 +1,52 @@
+"""``python -m benchmarks``: measure, and write ``docs/bench.md``."""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.cases import CASES
+from benchmarks.installation import measure_installation
+from benchmarks.measuring import ROOT, say
+from benchmarks.page import HEADER, write_page
+from benchmarks.rows import Row, format_row
+from benchmarks.workshop import CORES, Workshop
+from shotprint.files import write_text
+
+PAGE = ROOT / "docs" / "bench.md"
+
+
+def main() -> None:
+    """Run the cases that were asked for; rewrite the page if these are all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=CASES, help="this case; page untouched")
+    parser.add_argument("--install", action="store_true", help="measure the base install too")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    use_two_cores()
+    if options.install:
+        measure_installation()
+    begin_s = time.perf_counter()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        workshop = Workshop(Path(folder))
+        for name in options.only or CASES:
+            say(f"measuring {name}")
+            rows += CASES[name](workshop)
+        is_shipped = Path(folder) not in workshop.model.parents
+    print(HEADER + "\n".join(map(format_row, rows)))
+    if not options.only:
+        seconds = time.perf_counter() - begin_s
+        write_text(PAGE, write_page(rows, load, seconds, is_shipped))
+        say(f"written: {PAGE.relative_to(ROOT)}")
+
+
+def use_two_cores() -> None:
+    """Keep this process and its children on two cores, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What is measured, and the targets for two cores."""
+
+import functools
+from collections.abc import Callable
+
+from benchmarks.installation import read_installation
+from benchmarks.measuring import run, run_repeatedly
+from benchmarks.rows import Row
+from benchmarks.workshop import (
+    CORES,
+    N_FEW,
+    N_RECORDINGS,
+    SHOTPRINT,
+    Workshop,
+    work_for,
+)
+
+N_PACKED_AS_BASELINE = 60
+EAGER = "eager PyTorch"
+PER_FILE = "Cnn14 in PyTorch, read anew for every file"
+
+
+def measure_help(workshop: Workshop) -> list[Row]:
+    """Start of the command line."""
+    wall_s = run_repeatedly([SHOTPRINT, "--help"], 9)
+    return [Row("`shotprint --help`", wall_s, "s", target=0.5)]
+
+
+def measure_one(workshop: Workshop) -> list[Row]:
+    """One recording from a cold start."""
+    wall_s = run_repeatedly(recognize(workshop, 1), 7)
+    usage = workshop.recognize_as_baseline(1)
+    what = "`recognize`, 1 file, cold start"
+    return [Row(what, wall_s, "s", target=1.0, baseline=usage.wall_s, way=PER_FILE)]
+
+
+def measure_few(workshop: Workshop) -> list[Row]:
+    """Twenty recordings."""
+    wall_s = run_repeatedly(recognize(workshop, N_FEW), 5)
+    usage = workshop.recognize_as_baseline(N_FEW)
+    what = f"`recognize`, {N_FEW} files in all"
+    return [Row(what, wall_s, "s", target=2.0, baseline=usage.wall_s, way=PER_FILE)]
+
+
+def measure_steady(workshop: Workshop) -> list[Row]:
+    """Speed without the start, and memory, of many recordings."""
+    few_s = run_repeatedly(recognize(workshop, N_FEW), 3)
+    many = run(recognize(workshop, N_RECORDINGS))
+    rate = (N_RECORDINGS - N_FEW) / (many.wall_s - few_s)
+    one, few = workshop.recognize_as_baseline(1), workshop.recognize_as_baseline(N_FEW)
+    baseline_rate = (N_FEW - 1) / (few.wall_s - one.wall_s)
+    return [
+        Row(
+            "`recognize`, steady state",
+            rate,
+            "files/s",
+            more_is_better=True,
+            target=60,
+            baseline=baseline_rate,
+            way=PER_FILE,
+        ),
+        Row(
+            f"`recognize`, {N_RECORDINGS} files: peak memory",
+            many.peak_mb,
+            "MB",
+            target=400,
+            baseline=few.peak_mb,
+            way=f"the same with {N_FEW} files",
+        ),
+    ]
+
+
+def recognize(workshop: Workshop, n: int) -> list[str]:
+    """Return the command that recognises the first `n` recordings."""
+    options = ["--model", str(workshop.model), "--jobs", str(CORES), "--format", "csv"]
+    return [str(SHOTPRINT), "recognize", *options, *workshop.few(n)]
+
+
+def measure_packing(workshop: Workshop) -> list[Row]:
+    """Speed of the whole command, and the room that the pack takes."""
+    manifest, ours = workshop.folder / "set.csv", workshop.folder / "set.h5"
+    theirs = workshop.folder / "baseline.h5"
+    run([SHOTPRINT, "import", "folder", workshop.recordings.parent, "-o", manifest])
+    usage = run([SHOTPRINT, "pack", manifest, "-o", ours, "--jobs", str(CORES)])
+    paths = workshop.few(N_PACKED_AS_BASELINE)
+    seconds = work_for("pack_as_baseline", output=str(theirs), paths=paths)
+    return [
+        Row(
+            f"`pack`, {N_RECORDINGS} files, start included",
+            N_RECORDINGS / usage.wall_s,
+            "files/s",
+            more_is_better=True,
+            target=100,
+            baseline=len(paths) / seconds,
+            way="padded to 30 s, one write a clip, without the start",
+        ),
+        Row(
+            "packed size",
+            ours.stat().st_size / N_RECORDINGS / 1e6,
+            "MB/file",
+            baseline=theirs.stat().st_size / len(paths) / 1e6,
+            way="padded to 30 s",
+        ),
+    ]
+
+
+def measure_embedding(
+    workshop: Workshop, name: str, n: int, target_ratio: float | None
+) -> list[Row]:
+    """One two-second clip at a time through ONNX Runtime and through PyTorch."""
+    weights, model = workshop.networks[name]
+    rows = []
+    for threads in (1, 2):
+        eager_ms, onnx_ms = (
+            work_for("time_model", path=str(path), threads=threads, n=n)
+            for path in (weights, model)
+        )
+        what = f"{name} embedding, one 2 s clip, {threads} thread{'s' * (threads > 1)}"
+        row = Row(what, onnx_ms, "ms", target_ratio=target_ratio, baseline=eager_ms, way=EAGER)
+        rows.append(row)
+    return rows
+
+
+def measure_frontend(workshop: Workshop) -> list[Row]:
+    """Time of the front-end inside the model file beside that of the network behind it."""
+    rows = []
+    for duration_s in (1.0, 2.0):
+        path = str(workshop.model)
+        times_ms = work_for("time_frontend", path=path, duration_s=duration_s, n=200)
+        where = f"mn04, {duration_s:g} s clip, 1 thread"
+        way = "NumPy with an FFT"
+        numpy_ms = times_ms["numpy"]
+        graph = Row(f"{where}: front-end", times_ms["frontend"], "ms", baseline=numpy_ms, way=way)
+        rows += [graph, Row(f"{where}: network", times_ms["network"], "ms")]
+    return rows
+
+
+def measure_simulation(workshop: Workshop) -> list[Row]:
+    """Simulated recordings a second, start included."""
+    output = workshop.folder / "simulated"
+    usage = run([SHOTPRINT, "simulate", "-o", output, "--shots", "1", "--workers", str(CORES)])
+    n_recordings = sum(1 for _ in output.rglob("*.wav"))
+    rate = n_recordings / usage.wall_s
+    what = f"`simulate`, {n_recordings} recordings, start included"
+    return [Row(what, rate, "recordings/s", more_is_better=True, target=50)]
+
+
+def measure_size(workshop: Workshop) -> list[Row]:
+    """Size of the model file, and of the base install as measured last."""
+    model_mb = workshop.model.stat().st_size / 1e6
+    baseline_mb = workshop.networks["cnn14"][0].stat().st_size / 1e6
+    way = "checkpoint of Cnn14"
+    rows = [Row("model file", model_mb, "MB", target=8, baseline=baseline_mb, way=way)]
+    installation = read_installation()
+    if installation is not None:
+        what = f"base install, measured {installation.measured}"
+        rows.append(Row(what, installation.size_mb, "MB"))
+    return rows
+
+
+CASES: dict[str, Callable[[Workshop], list[Row]]] = {
+    "help": measure_help,
+    "one": measure_one,
+    "few": measure_few,
+    "steady": measure_steady,
+    "packing": measure_packing,
+    "cnn14": functools.partial(measure_embedding, name="cnn14", n=20, target_ratio=2),
+    "mn04": functools.partial(measure_embedding, name="mn04", n=200, target_ratio=None),
+    "frontend": measure_frontend,
+    "simulation": measure_simulation,
+    "size": measure_size,
+}

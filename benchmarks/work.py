@@ -1,0 +1,158 @@
+"""What runs in a process of its own: ``python -m benchmarks.work JOB ARGUMENTS-AS-JSON``.
+
+The answer is JSON on standard output. Every job imports what it needs, and no more.
+"""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # NumPy reads it when it is imported
+
+import numpy as np
+
+SHOTS_S = (0.2, 0.55, 0.95, 1.4)
+RATE_HZ = 48000
+DURATION_S = 2.0
+
+
+def write_recordings(folder: str, n: int) -> None:
+    """Write two-second stereo recordings at 48 kHz of four shots, all of them different.
+
+    The four shots give three clips of one second, as the recordings of guns9 do on average.
+    """
+    from shotprint.audio import write_wav
+
+    t_s = np.arange(round(DURATION_S * RATE_HZ)) / RATE_HZ
+    after_s = t_s - np.array(SHOTS_S)[:, None]
+    envelope = (np.exp(-np.maximum(after_s, 0) / 0.04) * (after_s >= 0)).sum(axis=0)
+    for seed in range(n):
+        noise = np.random.default_rng(seed).standard_normal((2, len(t_s)), np.float32)
+        shots = (0.15 * envelope + 1e-3).astype(np.float32) * noise
+        write_wav(Path(folder) / f"shots{seed:04d}.wav", shots, RATE_HZ)
+
+
+def write_networks(folder: str, labels: list[str]) -> None:
+    """Write random weights: ``mn04.safetensors``, and ``cnn14.pth`` as the baseline has it."""
+    import torch
+
+    from benchmarks.baseline import write_checkpoint
+    from shotprint.backbones import build_backbone
+    from shotprint.backbones.checkpoints import write_network
+    from shotprint.backbones.network import Network
+
+    torch.manual_seed(0)
+    network = Network(build_backbone("efficientat_mn04"), labels).eval()
+    write_network(network, "efficientat_mn04", Path(folder) / "mn04.safetensors")
+    write_checkpoint(Path(folder) / "cnn14.pth")
+
+
+def time_model(path: str, threads: int, n: int) -> float:
+    """Return the milliseconds that a model takes for one two-second clip.
+
+    Weights run in PyTorch, a model file in ONNX Runtime.
+    """
+    from shotprint.recognition import Model, OnnxModel
+
+    model: Model
+    if path.endswith(".onnx"):
+        model = OnnxModel(path, threads)
+    else:
+        import torch
+
+        from shotprint.backbones.torch_model import TorchModel
+
+        torch.set_num_threads(threads)
+        model = TorchModel(path, firearms={})
+    clip = make_clip(DURATION_S, model.metadata.sample_rate_hz)
+    return time_call(lambda: model.run(clip), n)
+
+
+def time_frontend(path: str, duration_s: float, n: int) -> dict[str, float]:
+    """Return the milliseconds of the front-end in the graph, of the rest, and of NumPy's own.
+
+    One thread. ONNX Runtime's profile says which share of the time the front-end's nodes take.
+    """
+    from shotprint.backbones import find_backbone
+    from shotprint.frontends import compute_logmel
+    from shotprint.recognition import OnnxModel
+
+    model = OnnxModel(path)
+    clip = make_clip(duration_s, model.metadata.sample_rate_hz)
+    whole_ms = time_call(lambda: model.run(clip), n)
+    share = profile_frontend(path, clip, n)
+    frontend = find_backbone(model.metadata.backbone).frontend
+    numpy_ms = time_call(lambda: compute_logmel(clip, frontend), n)
+    return {"frontend": share * whole_ms, "network": (1 - share) * whole_ms, "numpy": numpy_ms}
+
+
+def profile_frontend(path: str, clip: np.ndarray, n: int) -> float:
+    """Return the share of a model's time that nodes of its log-mel front-end take."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        for _ in range(n):
+            session.run(None, {"waveform": clip})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    nodes = [each for each in events if each["name"].endswith("_kernel_time")]
+    spent = sum(each["dur"] for each in nodes if "/logmel/" in each["name"])
+    if not spent:
+        raise SystemExit(f"benchmarks: no node of {Path(path).name} is of a front-end 'logmel'")
+    return float(spent / sum(each["dur"] for each in nodes))
+
+
+def make_clip(duration_s: float, rate_hz: int) -> np.ndarray:
+    """Return a clip of noise, (1, n_samples) float32."""
+    rng = np.random.default_rng(0)
+    return 0.1 * rng.standard_normal((1, round(duration_s * rate_hz)), np.float32)
+
+
+def time_call(call: Callable[[], Any], n: int) -> float:
+    """Return the median of the milliseconds that `n` calls take, after three not counted."""
+    times_ms = []
+    for _ in range(n + 3):
+        begin_s = time.perf_counter()
+        call()
+        times_ms.append(1e3 * (time.perf_counter() - begin_s))
+    return statistics.median(times_ms[3:])
+
+
+def recognize_as_baseline(**arguments: Any) -> list[str]:
+    """See `baseline.recognize`."""
+    from benchmarks import baseline
+
+    return baseline.recognize(**arguments)
+
+
+def pack_as_baseline(**arguments: Any) -> float:
+    """See `baseline.pack`."""
+    from benchmarks import baseline
+
+    return baseline.pack(**arguments)
+
+
+JOBS: dict[str, Callable[..., Any]] = {
+    job.__name__: job
+    for job in (
+        write_recordings,
+        write_networks,
+        time_model,
+        time_frontend,
+        recognize_as_baseline,
+        pack_as_baseline,
+    )
+}
+
+if __name__ == "__main__":
+    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))
