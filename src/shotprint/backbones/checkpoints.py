@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from shotprint.backbones import BACKBONES, build_backbone
@@ -160,7 +160,8 @@ def write_network(
         if not key.startswith(left_out)
     }
     with write_beside(path) as beside:
-        save_file(state, beside, {METADATA_KEY: json.dumps(header, ensure_ascii=False)})
+        # Not safetensors' own file writing: that denies the file to everyone but its owner.
+        beside.write_bytes(save(state, {METADATA_KEY: json.dumps(header, ensure_ascii=False)}))
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
