@@ -5,14 +5,15 @@ Exit codes: 0 all well · 1 some recordings failed · 2 wrong usage or nothing d
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from shotprint import __version__
 from shotprint.errors import ShotprintError
 
 app = typer.Typer(
     name="shotprint",
-    help="Recognise which gun fired from a recording of the shot.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help: half the time
@@ -20,9 +21,19 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"shotprint {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _keep_command_names() -> None:
-    """Make typer expect the name of a command even while there is only one."""
+def _take_common_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Recognise which gun fired from a recording of the shot."""
 
 
 def main() -> None:
