@@ -138,7 +138,10 @@ def test_metadata_of_a_training_run_arrive_in_the_file(tmp_path):
     said = {
         "clip_rule": {"length_s": 0.5, "onset_at_s": 0.05, "max_clips": 2, "min_gap_s": 0.1},
         "recipe": {"epochs": 3},
-        "data": {"manifest_sha256": "ab"},
+        "pack": {"manifest_sha256": "ab"},
+        "trained_on": ["012345678901"],
+        "start": {"weights": "published"},
+        "versions": {"torch": "2.9"},
         "licences": {"recordings": "CC BY 4.0"},
     }
     write_network(
@@ -149,9 +152,12 @@ def test_metadata_of_a_training_run_arrive_in_the_file(tmp_path):
     path = export_network(network, metadata, tmp_path / "guns.onnx").path
     found = json.loads(onnx.load(path).metadata_props[0].value)
     assert onnx.load(path).metadata_props[0].key == "shotprint"
-    for name, value in {**said, **card}.items():
-        if name != "licences":
-            assert found[name] == value
+    for name in ("clip_rule", "recipe"):
+        assert found[name] == said[name]
+    for name in ("name", "version", "limits"):
+        assert found[name] == card[name]
+    assert found["data"] == {"pack": said["pack"], "trained_on": said["trained_on"]}
+    assert found["weights"]["start"] == said["start"]
     assert found["licences"] == {
         "weights efficientat_mn04": "MIT",
         "recordings": "CC BY 4.0",
@@ -165,7 +171,7 @@ def test_metadata_of_a_training_run_arrive_in_the_file(tmp_path):
     }
     assert found["level"] == "peak_half"
     assert len(found["weights"]["sha256"]) == 64
-    assert found["software"].keys() == {"shotprint", "torch", "onnx"}
+    assert found["software"].keys() == {"training torch", "shotprint", "torch", "onnx"}
     assert str(tmp_path) not in json.dumps(found)
 
 

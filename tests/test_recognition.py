@@ -12,6 +12,7 @@ import soundfile
 from shotprint.audio import find_recordings, read, write_wav
 from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames
 from shotprint.errors import ShotprintError
+from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.listening import BLOCK_S, listen
@@ -234,6 +235,14 @@ def test_a_recording_cut_short_is_answered_with_a_warning(tmp_path):
     assert result.error is None
     assert "cut short" in result.warnings[0]
     assert result.duration_s == pytest.approx(1.04, abs=0.01)
+
+
+def test_an_answer_for_a_recording_that_was_trained_on_is_warned_of(tmp_path):
+    paths = write_shots(tmp_path, 2)
+    data = {"trained_on": ["0" * 12, compute_sha256(paths[1])[:12]]}
+    first, second = Recognizer(LoudnessModel(data=data)).recognize(find_recordings(paths))
+    assert first.warnings == ()
+    assert "trained on this very recording" in second.warnings[0]
 
 
 # Any length

@@ -109,12 +109,12 @@ def _describe(checkpoint: Checkpoint, name: str, guns: tuple[Firearm, ...]) -> M
         backbone=name,
         calibration=said.get("calibration", {"method": "none"}),
         recipe=said.get("recipe", {}),
-        data=said.get("data", {}),
-        weights={**said.get("weights", {}), "sha256": compute_sha256(checkpoint.path)},
+        data={name: said[name] for name in ("pack", "trained_on") if name in said},
+        weights={"sha256": compute_sha256(checkpoint.path), "start": said.get("start", {})},
         licences={**licences, **said.get("licences", {})},
         description=said.get("description", f"{name} with {len(guns)} labels"),
         limits=said.get("limits", "It answers with one of its labels whatever it hears."),
-        software=said.get("software", {}),
+        software={f"training {name}": text for name, text in said.get("versions", {}).items()},
     )
 
 

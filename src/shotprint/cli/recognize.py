@@ -22,6 +22,7 @@ class Format(StrEnum):
 
 
 EXTENSIONS = {".json": Format.json, ".csv": Format.csv, ".txt": Format.table, ".tsv": Format.table}
+MAX_REPEATED = 3  # recordings that have the same warning each on a line of its own
 INTERRUPTED = "interrupted before it was recognised"
 
 
@@ -149,16 +150,29 @@ def _run(
     try:
         for result in show_progress(answers, total=len(found), description="recognising"):
             results.append(result)
-            for line in (result.error, *(f"warning: {text}" for text in result.warnings)):
-                if line is not None:
-                    typer.echo(f"shotprint: {result.path}: {line}", err=True)
+            if result.error is not None:
+                typer.echo(f"shotprint: {result.path}: {result.error}", err=True)
     except KeyboardInterrupt:
         is_interrupted = True
         rest = found[len(results) :]
         results += [RecordingResult(each.name, None, error=INTERRUPTED) for each in rest]
     finally:
         answers.close()
+    _show_warnings(results)
     return results, is_interrupted
+
+
+def _show_warnings(results: "Sequence[RecordingResult]") -> None:
+    """Say what makes answers doubtful; what many recordings share is said once."""
+    warned: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.warnings:
+            warned.setdefault(text, []).append(result.path)
+    for text, paths in warned.items():
+        if len(paths) > MAX_REPEATED:
+            paths = [f"{paths[0]} and {len(paths) - 1} more"]
+        for path in paths:
+            typer.echo(f"shotprint: {path}: warning: {text}", err=True)
 
 
 def _to_csv(

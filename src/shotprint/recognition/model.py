@@ -47,7 +47,8 @@ class ModelMetadata:
     level : one of `LEVEL_RULES`
     calibration : ``{"method": "none"}``, or ``{"method": "temperature", "temperature": t}``:
         log-probabilities are divided by t and normalised again
-    recipe, data, weights : how it was trained, on what, from what; settings and SHA-256 hashes
+    recipe, data, weights : how it was trained, on what, from what; settings and SHA-256 hashes.
+        ``data["trained_on"]``: the first digits of the hash of each recording it was trained on
     licences : of what it is made from, by name
     description, limits : for whom it is, and what it cannot do
     software : versions of shotprint, torch and onnx that made it

@@ -31,6 +31,8 @@ BATCH = 4
 
 MAX_JOBS = 16
 
+TRAINED_ON = "the model was trained on this very recording, so its answer proves nothing"
+
 
 @dataclass(frozen=True)
 class RecognitionSettings:
@@ -59,6 +61,7 @@ class Recognizer:
     def __init__(self, model: Model, settings: RecognitionSettings | None = None) -> None:
         self.model = model
         self.settings = settings or RecognitionSettings()
+        self._trained_on = frozenset(model.metadata.data.get("trained_on", ()))
         if not model.metadata.labels:
             raise ShotprintError(
                 f"the model {model.metadata.name} gives embeddings only and knows no guns; "
@@ -167,8 +170,12 @@ class Recognizer:
             candidates=candidates,
             calibre=sum_scores([gun.calibre for gun in guns], probabilities),
             category=sum_scores([gun.category for gun in guns], probabilities),
-            warnings=heard.warnings,
+            warnings=(*heard.warnings, *self._warn_of_training(sha256)),
         )
+
+    def _warn_of_training(self, sha256: str) -> tuple[str, ...]:
+        n_digits = len(next(iter(self._trained_on), ""))
+        return (TRAINED_ON,) if n_digits and sha256[:n_digits] in self._trained_on else ()
 
 
 def average(log_probabilities: Floats, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
