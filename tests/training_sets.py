@@ -15,12 +15,19 @@ RULE = ClipRule(length_s=0.25, onset_at_s=0.05, max_clips=2)
 SETTINGS = PackSettings(clip_rule=RULE, margin_s=0.05)
 SMALL = {
     "weights": "none",
+    "frozen_share": 0.0,
+    "freeze_norm": False,
+    "probe_l2": 0.0,
+    "head_l2": 0.0,
+    "learning_rate": 3e-3,
+    "backbone_lr_scale": 1.0,
+    "average_decay": 0.9,
     "batch_size": 8,
+    "time_shift_s": 0.01,
     "num_threads": 1,
     "accelerator": "cpu",
-    "time_shift_s": 0.01,
 }
-"""Entries that make a recipe fit for a test: mn04 from random weights, one thread."""
+"""Entries that make a recipe fit for a test: all of mn04 from random weights, one thread."""
 
 
 def make_shot(pitch_hz: float, rng: np.random.Generator, n_samples: int = 20000) -> np.ndarray:

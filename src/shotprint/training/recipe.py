@@ -239,8 +239,9 @@ def format_recipe(recipe: Recipe) -> str:
     lines = []
     for name, value in dataclasses.asdict(recipe).items():
         if value is not None:
-            # JSON writes text, numbers and booleans as TOML does.
-            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+            # JSON writes text, numbers and booleans as TOML does, but leaves DEL as it is.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{name} = {text}")
     return "\n".join(lines) + "\n"
 
 
