@@ -34,11 +34,10 @@ def main() -> None:
         for name in options.only or CASES:
             say(f"measuring {name}")
             rows += CASES[name](workshop)
-        is_shipped = Path(folder) not in workshop.model.parents
     print(HEADER + "\n".join(map(format_row, rows)))
     if not options.only:
         seconds = time.perf_counter() - begin_s
-        write_text(PAGE, write_page(rows, load, seconds, is_shipped))
+        write_text(PAGE, write_page(rows, load, seconds))
         say(f"written: {PAGE.relative_to(ROOT)}")
 
 

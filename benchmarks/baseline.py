@@ -51,7 +51,7 @@ def decode(path: str) -> NDArray[np.float32]:
     return np.asarray(soxr.resample(samples.mean(axis=1), rate_hz, RATE_HZ))
 
 
-def write_checkpoint(path: Path) -> None:
+def write_checkpoint(path: str) -> None:
     """Write random weights in the layout of the baseline's checkpoint."""
     torch.manual_seed(0)
     torch.save({"iteration": 0, "model": Cnn14Transfer().state_dict()}, path)

@@ -1,7 +1,7 @@
 """What is measured, and the targets for two cores."""
 
-import functools
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks.installation import read_installation
 from benchmarks.measuring import run, run_repeatedly
@@ -14,6 +14,7 @@ from benchmarks.workshop import (
     Workshop,
     work_for,
 )
+from shotprint.weights import shipped_backbone, shipped_model
 
 N_PACKED_AS_BASELINE = 60
 EAGER = "eager PyTorch"
@@ -72,7 +73,7 @@ def measure_steady(workshop: Workshop) -> list[Row]:
 
 def recognize(workshop: Workshop, n: int) -> list[str]:
     """Return the command that recognises the first `n` recordings."""
-    options = ["--model", str(workshop.model), "--jobs", str(CORES), "--format", "csv"]
+    options = ["--jobs", str(CORES), "--format", "csv"]
     return [str(SHOTPRINT), "recognize", *options, *workshop.few(n)]
 
 
@@ -104,11 +105,20 @@ def measure_packing(workshop: Workshop) -> list[Row]:
     ]
 
 
+def measure_cnn14(workshop: Workshop) -> list[Row]:
+    """Cnn14 with random weights."""
+    return measure_embedding("Cnn14", workshop.checkpoint, workshop.cnn14_model, 20, 2)
+
+
+def measure_mn04(workshop: Workshop) -> list[Row]:
+    """The shipped network."""
+    return measure_embedding("mn04", shipped_backbone(), shipped_model(), 200)
+
+
 def measure_embedding(
-    workshop: Workshop, name: str, n: int, target_ratio: float | None
+    name: str, weights: Path, model: Path, n: int, target_ratio: float | None = None
 ) -> list[Row]:
     """One two-second clip at a time through ONNX Runtime and through PyTorch."""
-    weights, model = workshop.networks[name]
     rows = []
     for threads in (1, 2):
         eager_ms, onnx_ms = (
@@ -125,7 +135,7 @@ def measure_frontend(workshop: Workshop) -> list[Row]:
     """Time of the front-end inside the model file beside that of the network behind it."""
     rows = []
     for duration_s in (1.0, 2.0):
-        path = str(workshop.model)
+        path = str(shipped_model())
         times_ms = work_for("time_frontend", path=path, duration_s=duration_s, n=200)
         where = f"mn04, {duration_s:g} s clip, 1 thread"
         way = "NumPy with an FFT"
@@ -147,8 +157,8 @@ def measure_simulation(workshop: Workshop) -> list[Row]:
 
 def measure_size(workshop: Workshop) -> list[Row]:
     """Size of the model file, and of the base install as measured last."""
-    model_mb = workshop.model.stat().st_size / 1e6
-    baseline_mb = workshop.networks["cnn14"][0].stat().st_size / 1e6
+    model_mb = shipped_model().stat().st_size / 1e6
+    baseline_mb = workshop.checkpoint.stat().st_size / 1e6
     way = "checkpoint of Cnn14"
     rows = [Row("model file", model_mb, "MB", target=8, baseline=baseline_mb, way=way)]
     installation = read_installation()
@@ -164,8 +174,8 @@ CASES: dict[str, Callable[[Workshop], list[Row]]] = {
     "few": measure_few,
     "steady": measure_steady,
     "packing": measure_packing,
-    "cnn14": functools.partial(measure_embedding, name="cnn14", n=20, target_ratio=2),
-    "mn04": functools.partial(measure_embedding, name="mn04", n=200, target_ratio=None),
+    "cnn14": measure_cnn14,
+    "mn04": measure_mn04,
     "frontend": measure_frontend,
     "simulation": measure_simulation,
     "size": measure_size,

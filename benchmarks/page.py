@@ -19,7 +19,7 @@ HEADER = """| what | measured | target | met | the baseline's way | ratio |
 """
 
 
-def write_page(rows: Sequence[Row], load: float, seconds: float, is_shipped: bool) -> str:
+def write_page(rows: Sequence[Row], load: float, seconds: float) -> str:
     """Return the page; `load` is the machine's before the run, which took `seconds`."""
     table = HEADER + "\n".join(map(format_row, rows))
     busy = (
@@ -39,7 +39,7 @@ Written by `make bench`; do not edit. Ratios say how many times as good as the b
 {describe_machine(load, seconds)}
 
 ## How it was measured
-{describe_ways(is_shipped)}
+{describe_ways()}
 
 ## To repeat it
 ```
@@ -80,17 +80,16 @@ def find_version(name: str) -> str:
         return "not installed"
 
 
-def describe_ways(is_shipped: bool) -> str:
+def describe_ways() -> str:
     """Return the notes to the table."""
     has_librosa = find_version("librosa") != "not installed"
     decoder = "librosa" if has_librosa else "soundfile and soxr (librosa is not installed)"
-    model = "the shipped one" if is_shipped else "random weights (none is shipped): same network"
     installation = read_installation()
     notes = [
         f"Recordings: {N_RECORDINGS} WAV files, 2 s, 48 kHz, stereo, 16 bits, four bursts of noise "
         "each, which give three one-second clips, as many as real recordings (guns9) give on "
         "average. They lie in the page cache.",
-        f"Model: {model}.",
+        "Model: the shipped one, `guns8_mn04.onnx`; Cnn14 has random weights.",
         "Every command runs in a process of its own; help, 1 file and 20 files after a run that "
         "is not counted, medians of several.",
         f"Steady state: the files after the first {N_FEW}, over the time that they add. The "
@@ -98,7 +97,7 @@ def describe_ways(is_shipped: bool) -> str:
         "Memory: largest resident set of the process.",
         "The baseline's way is written anew in `benchmarks/baseline.py`, with random weights: "
         f"what costs is the same. It decodes with {decoder}; its front-end is ours.",
-        "Embeddings: front-end included, median of single calls; the same random weights in "
+        "Embeddings: front-end included, median of single calls; the same weights in "
         "ONNX Runtime and in eager PyTorch.",
         "Front-end: its share in ONNX Runtime's profile of the model, times the time of a call.",
     ]

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Usage, run, say
-from shotprint.errors import ShotprintError
-from shotprint.weights import shipped_model
 
 SHOTPRINT = Path(sys.executable).with_name("shotprint")
 CORES = 2
 N_RECORDINGS = 400
 N_FEW = 20
-LABELS = ["AK-12", "AK-47", "IMI Desert Eagle", "M16", "M249", "MG-42", "MP5", "Zastava M92"]
 
 
 class Workshop:
@@ -36,30 +33,25 @@ class Workshop:
         return sorted(map(str, self.recordings.iterdir()))[:n]
 
     @functools.cached_property
-    def networks(self) -> dict[str, tuple[Path, Path]]:
-        """Weights and model file of ``mn04`` and of ``cnn14``, random."""
-        say("making networks")
-        work("write_networks", folder=str(self.folder), labels=LABELS)
-        weights = {name: self.folder / name for name in ("mn04.safetensors", "cnn14.pth")}
-        models = {path.stem: (path, path.with_suffix(".onnx")) for path in weights.values()}
-        for source, model in models.values():
-            run([SHOTPRINT, "export", source, "-o", model])
-        return models
+    def checkpoint(self) -> Path:
+        """Random weights of Cnn14 in the layout of the baseline's checkpoint."""
+        say("making the baseline's checkpoint")
+        path = self.folder / "cnn14.pth"
+        work("write_checkpoint", path=str(path))
+        return path
 
     @functools.cached_property
-    def model(self) -> Path:
-        """The shipped model; random weights of the same size where none is shipped."""
-        try:
-            return shipped_model()
-        except ShotprintError as error:
-            say(f"random weights instead of the shipped model: {error}")
-            return self.networks["mn04"][1]
+    def cnn14_model(self) -> Path:
+        """The same as a model file."""
+        path = self.checkpoint.with_suffix(".onnx")
+        run([SHOTPRINT, "export", self.checkpoint, "-o", path])
+        return path
 
     @functools.cache  # noqa: B019  # one workshop a run
     def recognize_as_baseline(self, n: int) -> Usage:
         """Recognise the first recordings as the baseline does."""
-        checkpoint, paths = self.networks["cnn14"][0], self.few(n)
-        return work("recognize_as_baseline", checkpoint=str(checkpoint), paths=paths, threads=CORES)
+        arguments = {"checkpoint": str(self.checkpoint), "paths": self.few(n), "threads": CORES}
+        return work("recognize_as_baseline", **arguments)
 
 
 def work(job: str, **arguments: Any) -> Usage:
