@@ -4,7 +4,9 @@ import _thread
 import csv
 import io
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,24 @@ def test_labels_and_columns_of_a_manifest_go_into_the_csv(shots, toy_model, tmp_
     assert rows[1]["group"] == "g1"
     assert list(rows[0])[:4] == ["recording", "label", "predicted", "probability"]
     assert "2 of 3 are not in the manifest" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names exist on Linux only")
+def test_odd_names_do_not_break_any_format(tmp_path, toy_model):
+    content = write_shots(tmp_path, 1)[0].read_bytes()
+    (tmp_path / "shot1.wav").rename(tmp_path / "a\tb\nc.wav")
+    with Path(os.fsdecode(os.fsencode(tmp_path) + b"/Schu\xdf.wav")).open("wb") as file:
+        file.write(content)
+    common = ("recognize", tmp_path, "--model", toy_model, "--format")
+    table = run(*common, "table").stdout.splitlines()
+    assert [line.split("\t")[0] for line in table[1:]] == [
+        f"{tmp_path}/a b c.wav",
+        f"{tmp_path}/Schu\\udcdf.wav",
+    ]
+    recordings = json.loads(run(*common, "json").stdout)["recordings"]
+    assert recordings[0]["path"].endswith("a\tb\nc.wav")
+    rows = list(csv.DictReader(io.StringIO(run(*common, "csv").stdout, newline="")))
+    assert [row["recording"] for row in rows] == [each["path"] for each in recordings]
 
 
 @pytest.mark.parametrize("format", ["table", "json", "csv"])

@@ -84,7 +84,7 @@ def _write_graph(network: nn.Module, metadata: ModelMetadata, path: Path) -> Non
         torch.onnx.export(
             network,
             (probe,),
-            path,
+            str(path),
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT],

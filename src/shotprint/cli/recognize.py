@@ -218,7 +218,8 @@ def _tab_row(result: "RecordingResult", n_shown: int) -> list[str]:
     best = [(each or ())[0] for each in (result.calibre, result.category)]
     scores = [*(result.candidates or ())[:n_shown], *best]
     cells = [cell for s in scores for cell in (s.label, f"{s.probability:.4f}")]
-    return [printable(result.path), *cells]
+    name = printable(result.path).translate(dict.fromkeys(map(ord, "\t\n\r"), " "))
+    return [name, *cells]
 
 
 def _draw_table(

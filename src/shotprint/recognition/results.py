@@ -113,6 +113,7 @@ def _to_mapping(result: RecordingResult) -> dict[str, Any]:
 
     content = dict(vars(result))
     content["path"] = printable(result.path)
+    content["error"] = None if result.error is None else printable(result.error)
     content["probability"] = None if result.probability is None else _round(result.probability)
     for name in ("candidates", "calibre", "category"):
         content[name] = show(content[name])
