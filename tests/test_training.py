@@ -22,7 +22,7 @@ from torch import nn
 from shotprint.audio import read, write_wav
 from shotprint.backbones import build_backbone
 from shotprint.backbones.checkpoints import load_network, read_checkpoint
-from shotprint.backbones.network import Network, remove_audioset_layer
+from shotprint.backbones.network import Network
 from shotprint.clips import ClipRule, cut_clips, normalize_level
 from shotprint.errors import ShotprintError
 from shotprint.evaluation import read_predictions
@@ -192,7 +192,7 @@ def test_clips_move_by_the_shift_and_stay_inside(packed: Path) -> None:
 def make_network(backbone: str = "efficientat_mn04") -> Network:
     torch.manual_seed(0)
     network = Network(build_backbone(backbone), ["a", "b", "c"])
-    remove_audioset_layer(network.backbone)
+    network.backbone.remove_audioset_layer()
     return network
 
 

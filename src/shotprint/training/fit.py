@@ -104,8 +104,8 @@ class _Run:
         """Fit the head to the training part before anything is fine-tuned."""
         rows = self.parts.rows("train")
         l2, min_samples = self.recipe.probe_l2, self.spec.min_samples
-        with _threads(self.recipe.num_threads):
-            fit_head(network, self.pack, rows, self.labels, self.rule, l2, min_samples)
+        network.to(choose_device(self.recipe))
+        fit_head(network, self.pack, rows, self.labels, self.rule, l2, min_samples)
 
 
 def fit(
@@ -136,26 +136,40 @@ def fit(
     """
     started_s = time.monotonic()
     run = prepare(pack_path, recipe, Path(out_dir))
-    is_main = os.environ.get("LOCAL_RANK", "0") == "0"  # the others are started by the first
+    is_main = _rank() == 0  # the others are started by the first
     if is_main:
         check_folder(run, resume)
     start = build_start(run.recipe, run.pack.labels, weights_dir)
     remarks = (*run.parts.remarks, *find_overlap(run, start))
     if is_main:
-        write_run(run, start, remarks, None)
         write_recipe(run.recipe, run.out_dir / "recipe.toml")
         write_parts(run.pack.manifest, run.parts, run.out_dir / "split.csv")
-    is_fresh = not (start.has_head or (run.out_dir / CHECKPOINT).is_file())
-    if run.recipe.probe_l2 and is_fresh:
-        run.fit_head(start.network)
-    module = train(run, start.network)
-    if not is_main:
-        return None
-    network = choose_weights(module)
-    metrics = {**summarize(run, network, module), "wall_s": round(time.monotonic() - started_s, 1)}
+        write_run(run, start, remarks, None)  # the last: whoever finds it finds the others
+    with _threads(run.recipe.num_threads):
+        is_fresh = not (start.has_head or (run.out_dir / CHECKPOINT).is_file())
+        if run.recipe.probe_l2 and is_fresh:
+            run.fit_head(start.network)
+        module = train(run, start.network)
+        if not is_main:
+            return None
+        network = choose_weights(module).to(choose_device(run.recipe))
+        metrics = summarize(run, network, module)
+    metrics["wall_s"] = round(time.monotonic() - started_s, 1)
     write_network(network, run.recipe.backbone, run.out_dir / MODEL, describe_model(run, start))
     write_run(run, start, remarks, metrics)
     return FitResult(run.out_dir, run.parts.count(), metrics, remarks)
+
+
+def _rank() -> int:
+    """Return which of the processes of a run this is."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def choose_device(recipe: Recipe) -> torch.device:
+    """Return where a network answers while the trainer is not at work."""
+    if recipe.accelerator == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", _rank())
 
 
 def prepare(pack_path: str | os.PathLike[str], recipe: Recipe, out_dir: Path) -> _Run:
@@ -219,10 +233,8 @@ def check_folder(run: _Run, resume: bool) -> None:
 def train(run: _Run, network: Network) -> TrainingModule:
     """Run all epochs that are missing; return the module as it then is."""
     recipe = run.recipe
-    rank, n_devices = int(os.environ.get("LOCAL_RANK", "0")), recipe.devices
-    batches = TrainingBatches(
-        run.pack, run.parts.rows("train"), run.labels, run.rule, recipe, rank, n_devices
-    )
+    rows = run.parts.rows("train")
+    batches = TrainingBatches(run.pack, rows, run.labels, run.rule, recipe, _rank(), recipe.devices)
     n_steps = batches.n_steps * recipe.epochs
     if run.spec.family == "efficientat":
         # A fifth faster for convolutions of single channels; plain ones gain nothing.
@@ -235,7 +247,7 @@ def train(run: _Run, network: Network) -> TrainingModule:
     if len(run.parts.rows("validation")):
         score = lambda: run.score(module.average, "validation")[0]  # noqa: E731
     records = EpochRecords(run.out_dir, batches.n_steps, score)
-    with _quiet(), _threads(recipe.num_threads):
+    with _quiet():
         trainer = build_trainer(run, [records, ProgressLine(n_steps)])
         loader = DataLoader(
             batches,
@@ -329,7 +341,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 def choose_weights(module: TrainingModule) -> Network:
     """Return the network that is kept: the average, where it was watched at its best epoch."""
-    network = module.average.cpu()
+    network = module.average
     if module.best is not None and module.recipe.patience:
         network.load_state_dict(module.best)
     return network.eval()
