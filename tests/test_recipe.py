@@ -122,3 +122,9 @@ def test_reading_a_recipe_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_entry_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    missing = [field.name for field in dataclasses.fields(Recipe) if f"`{field.name}`" not in text]
+    assert missing == []
