@@ -43,7 +43,7 @@ from shotprint.training.module import (
     update_average,
 )
 from shotprint.training.parts import divide
-from shotprint.training.recipe import Recipe, load_recipe
+from shotprint.training.recipe import Recipe, load_recipe, write_recipe
 from shotprint.training.start import build_start
 from training_sets import RATE_HZ, RULE, SETTINGS, SMALL, make_set, make_shot
 
@@ -597,10 +597,10 @@ def test_two_devices(packed: Path, tmp_path: Path) -> None:
     """Two processes on the CPU that exchange gradients."""
     script = tmp_path / "train.py"
     script.write_text("from shotprint.cli import main\nmain()\n", encoding="utf-8")
-    options = {**SHORT, "devices": 2, "epochs": 2, "max_steps": 4, "test_fold": 0}
+    recipe = Recipe(**{**SHORT, "devices": 2, "epochs": 2, "max_steps": 4, "test_fold": 0})
+    write_recipe(recipe, tmp_path / "two.toml")
     command = [sys.executable, str(script), "train", str(packed), "-o", str(tmp_path / "run")]
-    for name, value in options.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
+    command += ["--config", str(tmp_path / "two.toml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test fold 0: accuracy") == 1
