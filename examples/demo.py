@@ -17,7 +17,6 @@ from pathlib import Path
 
 RECIPE = Path(__file__).with_name("demo.toml")
 MARKER = "made-by-shotprint-demo"
-NOTE = "Simulated shots, not real recordings"
 
 
 def prepare(folder: Path) -> None:
@@ -61,11 +60,11 @@ def main(folder: Path) -> None:
     known = ("--model", model, "--manifest", manifest, "-o", predictions)
     words = " ".join(map(str, known))
     run("recognize", *held_out, *known, shown=f"recognize <{len(held_out)} recordings> {words}")
-    run("evaluate", predictions, "-o", folder / "evaluation", "--note", NOTE)
+    run("evaluate", predictions, "-o", folder / "evaluation")
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     accuracy = metrics["accuracy"]["value"]
     print(
-        f"\n{NOTE}: {accuracy:.1%} of {len(held_out)} held-out recordings of 18 guns recognised "
+        f"\nSimulated shots, not real recordings: {accuracy:.1%} of {len(held_out)} held-out recordings of 18 guns recognised "
         f"(chance: 5.6 %)\n"
         f"confusion matrix  {folder / 'evaluation' / 'confusion.png'}\n"
         f"predictions       {predictions}\n"
