@@ -64,8 +64,8 @@ def main(folder: Path) -> None:
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     accuracy = metrics["accuracy"]["value"]
     print(
-        f"\nSimulated shots, not real recordings: {accuracy:.1%} of {len(held_out)} held-out recordings of 18 guns recognised "
-        f"(chance: 5.6 %)\n"
+        f"\nSimulated shots, not real recordings: {accuracy:.1%} of {len(held_out)} recordings "
+        f"from a position never heard in training, 18 guns (chance: 5.6 %)\n"
         f"confusion matrix  {folder / 'evaluation' / 'confusion.png'}\n"
         f"predictions       {predictions}\n"
         f"model             {model}\n"
