@@ -24,7 +24,7 @@ format: $(VENV)/.dev  ## format and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev  ## measure speed and memory; rewrites docs/bench.md
-	$(BIN)/python -m benchmarks $(if $(INSTALL),--install)
+	$(BIN)/python -m benchmarks $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) demo

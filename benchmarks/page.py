@@ -43,9 +43,9 @@ Written by `make bench`; do not edit. Ratios say how many times as good as the b
 
 ## To repeat it
 ```
-make bench               # everything, in about {minutes} minutes; rewrites this page
-make bench INSTALL=1     # measures the size of the base install too (pip, network)
-python -m benchmarks --only help --only steady    # some of it, to the terminal
+make bench                      # everything, in about {minutes} minutes; rewrites this page
+make bench OPTIONS=--install    # the size of the base install too (pip, network)
+python -m benchmarks --only few --only steady    # some of it, to the terminal
 ```
 """
 
