@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from shotprint.cli.recipe_options import Recipe, with_recipe_options
-from shotprint.cli.train import PackPath, WeightsDir, require_training
+from shotprint.cli.train import PackPath, WeightsDir, require_training, telling_how_to_go_on
 
 
 @with_recipe_options
@@ -30,7 +30,8 @@ def crossval(
     require_training()
     from shotprint.training.crossval import crossval as run
 
-    result = run(pack, recipe, output, jobs=jobs, resume=resume, weights_dir=weights_dir)
+    with telling_how_to_go_on("the same command and --resume"):
+        result = run(pack, recipe, output, jobs=jobs, resume=resume, weights_dir=weights_dir)
     for remark in result.remarks:
         print(f"note: {remark}", file=sys.stderr)
     for fold, (n_correct, n) in result.folds.items():

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shotprint.cli.train import telling_how_to_go_on
+
 if TYPE_CHECKING:
     from shotprint.packing import PackReport
 
@@ -79,7 +81,8 @@ def pack(
         margin_s=margin,
         on_conflict=on_conflict.value,
     )
-    report = pack_manifest(read_manifest(manifest), output, settings, jobs)
+    with telling_how_to_go_on("the same command"):
+        report = pack_manifest(read_manifest(manifest), output, settings, jobs)
     _show(report)
     hours = report.n_samples / settings.sample_rate_hz / 3600
     print(f"packed {report.n_packed} recordings ({hours:.2f} h kept) into {output}")

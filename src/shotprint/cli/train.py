@@ -1,7 +1,9 @@
 """``shotprint train``: fine-tune a network on a pack."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +34,8 @@ def train(
     require_training()
     from shotprint.training.fit import fit
 
-    result = fit(pack, recipe, output, resume=resume, weights_dir=weights_dir)
+    with telling_how_to_go_on("the same command and --resume"):
+        result = fit(pack, recipe, output, resume=resume, weights_dir=weights_dir)
     if result is None:
         return
     for remark in result.remarks:
@@ -54,6 +57,16 @@ def train(
             f"({metrics['test_correct']} of {counts['test']}, 95 % Wilson {low:.3f} to {high:.3f})"
         )
     print(f"wrote {output}{os.sep}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def telling_how_to_go_on(how: str) -> Iterator[None]:
+    """End the command with one line and exit code 130 on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"shotprint: interrupted; go on with {how}", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def require_training() -> None:

@@ -151,7 +151,16 @@ class ProgressLine(pl.Callback):
             description=describe_progress(trainer, pl_module, self.loss),
         )
 
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self.stop()
+
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the line away."""
         if self.progress is not None:
             self.progress.stop()
             self.progress = None

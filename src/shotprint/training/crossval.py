@@ -11,12 +11,14 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
 from shotprint import __version__
 from shotprint.errors import MissingExtraError, ShotprintError
@@ -105,11 +107,16 @@ def crossval(
         recipe = dataclasses.replace(recipe, num_threads=share)
     write_protocol(protocol, out_dir / "protocol.csv")
     write_recipe(dataclasses.replace(recipe, test_fold=None), out_dir / "recipe.toml")
-    tasks = [
-        (str(pack_path), dataclasses.replace(recipe, test_fold=fold), out_dir / f"fold-{fold}")
+    pending = [
+        _Fold(
+            str(pack_path),
+            dataclasses.replace(recipe, test_fold=fold),
+            out_dir / f"fold-{fold}",
+            weights_dir,
+        )
         for fold in protocol.fold_numbers
     ]
-    remarks = _run_folds(tasks, jobs, weights_dir)
+    remarks = _run_folds(pending, jobs)
     folds = join_predictions(out_dir, protocol.fold_numbers)
     result = CrossvalResult(out_dir, protocol.name, folds, remarks)
     _write_summary(result, protocol, recipe, pack.content_sha256)
@@ -127,51 +134,96 @@ def _default_jobs(recipe: Recipe) -> int:
     return 1 if uses_gpu else os.cpu_count() or 1
 
 
-Task = tuple[str, Recipe, Path]
+@dataclass(frozen=True)
+class _Fold:
+    """What a process needs to train and test one fold."""
+
+    pack_path: str
+    recipe: Recipe
+    out_dir: Path
+    weights_dir: str | os.PathLike[str] | None
+
+    def run(self) -> tuple[str, ...]:
+        """Train and test; return the remarks."""
+        from shotprint.training.fit import fit
+
+        result = fit(
+            self.pack_path, self.recipe, self.out_dir, resume=True, weights_dir=self.weights_dir
+        )
+        return result.remarks if result else ()
 
 
-def _fit_fold(task: Task, weights_dir: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """Run a fold, in whatever process; return its remarks."""
-    from shotprint.training.fit import fit
-
-    pack_path, recipe, out_dir = task
-    result = fit(pack_path, recipe, out_dir, resume=True, weights_dir=weights_dir)
-    return result.remarks if result else ()
-
-
-def _run_folds(
-    tasks: Sequence[Task], jobs: int, weights_dir: str | os.PathLike[str] | None
-) -> tuple[str, ...]:
+def _run_folds(folds: Sequence[_Fold], jobs: int) -> tuple[str, ...]:
     """Run all folds and return their remarks, each once."""
+    remarks: dict[str, None] = {}
     if jobs == 1:
-        remarks = [_fit_fold(task, weights_dir) for task in tasks]
-    else:
-        # Spawned, not forked: threads of torch do not survive a fork, and Windows has none.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            futures = [pool.submit(_fit_fold, task, weights_dir) for task in tasks]
-            n_epochs = sum(recipe.epochs for _, recipe, _ in tasks)
-            epochs = _watch(futures, [out_dir for _, _, out_dir in tasks])
-            for _ in show_progress(epochs, total=n_epochs, description="epochs of all folds"):
-                pass
-            remarks = [future.result() for future in futures]
-    return tuple(dict.fromkeys(remark for several in remarks for remark in several))
+        for fold in folds:
+            remarks.update(dict.fromkeys(fold.run()))
+        return tuple(remarks)
+    n_epochs = sum(fold.recipe.epochs for fold in folds)
+    epochs = _run_in_processes(folds, jobs, remarks)
+    for _ in show_progress(epochs, total=n_epochs, description="epochs of all folds"):
+        pass
+    return tuple(remarks)
 
 
-def _watch(futures: Sequence[Future[Any]], out_dirs: Sequence[Path]) -> Iterator[None]:
-    """Yield once for every finished epoch until all folds are done or one has failed."""
+def _run_in_processes(
+    folds: Sequence[_Fold], jobs: int, remarks: dict[str, None]
+) -> Iterator[None]:
+    """Run folds side by side, yield once for every finished epoch, collect remarks.
+
+    Whatever ends this early ends the processes, too: their runs can be resumed.
+    """
+    # Spawned, not forked: threads of torch do not survive a fork, and Windows has none.
+    context = multiprocessing.get_context("spawn")
+    waiting = list(folds)
+    running: dict[Connection, SpawnProcess] = {}
     n_seen = 0
-    n_running = -1
-    while n_running:
-        n_running = len(wait(futures, POLL_S).not_done)
-        n_done = sum(_count_rows(out_dir / "metrics.csv") for out_dir in out_dirs)
-        yield from (None for _ in range(n_seen, n_done))
-        n_seen = max(n_seen, n_done)
-        failed = [f for f in futures if f.done() and not f.cancelled() and f.exception()]
-        if failed:
-            for future in futures:
-                future.cancel()
-            failed[0].result()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_run_in_process, args=(waiting.pop(0), sender))
+                process.start()
+                sender.close()  # so that the end of the process is the end of the pipe
+                running[receiver] = process
+            ready = connection.wait(list(running), POLL_S)
+            for receiver in [each for each in running if each in ready]:
+                remarks.update(dict.fromkeys(_receive(receiver, running[receiver])))
+                del running[receiver]
+            n_done = sum(_count_rows(fold.out_dir / "metrics.csv") for fold in folds)
+            yield from (None for _ in range(n_seen, n_done))
+            n_seen = max(n_seen, n_done)
+    finally:
+        for process in running.values():
+            process.kill()  # at once: a run can be resumed from any moment
+        for process in running.values():
+            process.join()
+
+
+def _run_in_process(fold: _Fold, sender: Connection) -> None:
+    """Run a fold and send its remarks, or the error that the caller is to raise."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends this process on Ctrl-C
+    try:
+        sender.send(fold.run())
+    except ShotprintError as error:
+        sender.send(str(error))
+
+
+def _receive(receiver: Connection, process: SpawnProcess) -> tuple[str, ...]:
+    """Return the remarks of a process that has finished, or raise what stopped it."""
+    try:
+        answer: tuple[str, ...] | str = receiver.recv()
+    except EOFError:
+        answer = ""
+    process.join()
+    if isinstance(answer, tuple):
+        return answer
+    raise ShotprintError(
+        answer
+        or f"the process of a fold ended with exit code {process.exitcode}; if memory ran out, "
+        "go on with --resume and --jobs 1"
+    )
 
 
 def _count_rows(path: Path) -> int:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -263,7 +264,9 @@ def train(run: _Run, network: Network) -> TrainingModule:
                 ckpt_path=checkpoint if checkpoint.is_file() else None,
                 weights_only=True,
             )
-        except SystemExit:  # what Lightning makes of Ctrl-C
+        except SystemExit:  # what Lightning makes of Ctrl-C, and of being asked to end
+            if trainer.received_sigterm:
+                raise SystemExit(128 + signal.SIGTERM) from None
             raise KeyboardInterrupt from None
     return module
 
