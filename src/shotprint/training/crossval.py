@@ -177,53 +177,59 @@ def _run_in_processes(
     # Spawned, not forked: threads of torch do not survive a fork, and Windows has none.
     context = multiprocessing.get_context("spawn")
     waiting = list(folds)
-    running: dict[Connection, SpawnProcess] = {}
+    workers: dict[Connection, SpawnProcess] = {}
     n_seen = 0
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_run_in_process, args=(waiting.pop(0), sender))
-                process.start()
-                sender.close()  # so that the end of the process is the end of the pipe
-                running[receiver] = process
-            ready = connection.wait(list(running), POLL_S)
-            for receiver in [each for each in running if each in ready]:
-                remarks.update(dict.fromkeys(_receive(receiver, running[receiver])))
-                del running[receiver]
+        for _ in range(min(jobs, len(folds))):
+            pipe, end = context.Pipe()
+            process = context.Process(target=_run_in_process, args=(end,))
+            process.start()
+            end.close()  # so that the end of the process is the end of the pipe
+            workers[pipe] = process
+            pipe.send(waiting.pop(0))
+        while workers:
+            ready = connection.wait(list(workers), POLL_S)
+            for pipe in [each for each in workers if each in ready]:
+                remarks.update(dict.fromkeys(_receive(pipe, workers[pipe])))
+                if waiting:
+                    pipe.send(waiting.pop(0))
+                else:
+                    pipe.send(None)
+                    workers.pop(pipe).join()
             n_done = sum(_count_rows(fold.out_dir / "metrics.csv") for fold in folds)
             yield from (None for _ in range(n_seen, n_done))
             n_seen = max(n_seen, n_done)
     finally:
-        for process in running.values():
+        for process in workers.values():
             process.kill()  # at once: a run can be resumed from any moment
-        for process in running.values():
+        for process in workers.values():
             process.join()
 
 
-def _run_in_process(fold: _Fold, sender: Connection) -> None:
-    """Run a fold and send its remarks, or the error that the caller is to raise."""
+def _run_in_process(pipe: Connection) -> None:
+    """Run the folds that come, send back remarks or the error that the caller is to raise."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends this process on Ctrl-C
-    try:
-        sender.send(fold.run())
-    except ShotprintError as error:
-        sender.send(str(error))
+    fold: _Fold | None
+    while (fold := pipe.recv()) is not None:
+        try:
+            pipe.send(fold.run())
+        except ShotprintError as error:
+            pipe.send(str(error))
 
 
-def _receive(receiver: Connection, process: SpawnProcess) -> tuple[str, ...]:
-    """Return the remarks of a process that has finished, or raise what stopped it."""
+def _receive(pipe: Connection, process: SpawnProcess) -> tuple[str, ...]:
+    """Return the remarks of a fold that is finished, or raise what stopped it."""
     try:
-        answer: tuple[str, ...] | str = receiver.recv()
+        answer: tuple[str, ...] | str = pipe.recv()
     except EOFError:
-        answer = ""
-    process.join()
+        process.join()
+        raise ShotprintError(
+            f"the process of a fold ended with exit code {process.exitcode}; if memory ran out, "
+            "go on with --resume and --jobs 1"
+        ) from None
     if isinstance(answer, tuple):
         return answer
-    raise ShotprintError(
-        answer
-        or f"the process of a fold ended with exit code {process.exitcode}; if memory ran out, "
-        "go on with --resume and --jobs 1"
-    )
+    raise ShotprintError(answer)
 
 
 def _count_rows(path: Path) -> int:
