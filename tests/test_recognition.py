@@ -16,7 +16,7 @@ from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.listening import BLOCK_S, listen
-from shotprint.recognition.recognizer import average
+from shotprint.recognition.shots import average
 from toy import TOY_LABELS, make_shot, write_shots
 
 GUNS = (Firearm("a", "", "9 mm", "pistol"), Firearm("b", "", "9 mm", "rifle"))

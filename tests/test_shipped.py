@@ -24,7 +24,7 @@ def model() -> OnnxModel:
 
 def test_hashes_and_sizes_are_those_listed() -> None:
     listed = tomllib.loads((SHIPPED / "shipped.toml").read_text(encoding="utf-8"))
-    assert set(listed) == {"model", "backbone"}
+    assert set(listed) == {"model", "detector", "backbone"}
     for entry in listed.values():
         path = SHIPPED / entry["filename"]
         assert compute_sha256(path) == entry["sha256"]

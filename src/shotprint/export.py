@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,16 @@ import torch
 from torch import Tensor, nn
 
 import shotprint
+from shotprint.detection import model as detection
+from shotprint.detection.facts import STEP_SAMPLES
+from shotprint.detection.model import DetectorMetadata
 from shotprint.errors import ShotprintError
 from shotprint.files import write_beside
+from shotprint.inference import METADATA_KEY
 from shotprint.recognition.model import (
     EMBEDDING,
     INPUT,
     LOG_PROBABILITIES,
-    METADATA_KEY,
     Floats,
     ModelMetadata,
     OnnxModel,
@@ -57,25 +61,76 @@ def export_network(
     """
     if network.training:
         raise ShotprintError("the network is in training mode; call eval() before exporting it")
-    software = {"shotprint": shotprint.__version__, "torch": torch.__version__}
-    software["onnx"] = onnx.__version__
-    metadata = dataclasses.replace(metadata, software={**metadata.software, **software})
+    metadata = dataclasses.replace(metadata, software=_name_software(metadata.software))
+    outputs = (LOG_PROBABILITIES, EMBEDDING) if metadata.labels else (EMBEDDING,)
     with write_beside(path) as beside:
-        _write_graph(network, metadata, beside)
-        difference = compare(network, OnnxModel(beside))
-        if not difference <= TOLERANCE:
-            raise ShotprintError(
-                f"ONNX Runtime and torch differ by {difference:.2g}, at most {TOLERANCE:g} is "
-                f"allowed: {path} is not written; check the network for NaN, or report this"
-            )
+        probe = make_probes(metadata)[1]
+        _write_graph(network, probe, Graph(INPUT, outputs), metadata.to_json(), beside)
+        difference = _require_equal(compare(network, OnnxModel(beside)), path)
         size_bytes = beside.stat().st_size
     return Export(Path(path), size_bytes, difference)
 
 
-def _write_graph(network: nn.Module, metadata: ModelMetadata, path: Path) -> None:
-    """Trace the network on a few clips and add the metadata."""
-    outputs = [LOG_PROBABILITIES, EMBEDDING] if metadata.labels else [EMBEDDING]
-    probe = torch.from_numpy(make_probes(metadata)[1])
+def export_detector(
+    network: nn.Module, metadata: DetectorMetadata, path: str | os.PathLike[str]
+) -> Export:
+    """Write the network that finds shots as ONNX: waveform in, a logit every 4 ms out.
+
+    Raises
+    ------
+    ShotprintError : ONNX Runtime and torch differ by more than `TOLERANCE` in probability;
+        nothing is written
+    """
+    network = network.eval()
+    metadata = dataclasses.replace(metadata, software=_name_software(metadata.software))
+    rate_hz = metadata.sample_rate_hz
+    noise = np.random.default_rng(0).standard_normal((2, 4 * rate_hz)) * [[0.5], [1e-3]]
+    noise[:, 2 * rate_hz :] *= np.exp(-np.arange(2 * rate_hz) / (0.05 * rate_hz))
+    probe = noise.astype(np.float32)
+    with write_beside(path) as beside:
+        graph = Graph(detection.INPUT, (detection.LOGITS,), (detection.LOGITS,))
+        _write_graph(network, probe, graph, metadata.to_json(), beside)
+        model = detection.OnnxDetector(beside)
+        differences = []
+        for waveforms in (probe, probe[:1, : rate_hz // STEP_SAMPLES * STEP_SAMPLES]):
+            with torch.inference_mode():
+                expected = torch.sigmoid(network(torch.from_numpy(waveforms))).numpy()
+            given = 1 / (1 + np.exp(-model.run(waveforms)))
+            differences.append(float(np.abs(given - expected).max()))
+        difference = _require_equal(max(differences), path)
+        size_bytes = beside.stat().st_size
+    return Export(Path(path), size_bytes, difference)
+
+
+def _require_equal(difference: float, path: str | os.PathLike[str]) -> float:
+    if not difference <= TOLERANCE:
+        raise ShotprintError(
+            f"ONNX Runtime and torch differ by {difference:.2g}, at most {TOLERANCE:g} is "
+            f"allowed: {path} is not written; check the network for NaN, or report this"
+        )
+    return difference
+
+
+def _name_software(others: Mapping[str, str]) -> dict[str, str]:
+    software = {"shotprint": shotprint.__version__, "torch": torch.__version__}
+    return {**others, **software, "onnx": onnx.__version__}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Names of a graph's input and outputs, and of those whose second axis has a free length."""
+
+    input: str
+    outputs: tuple[str, ...]
+    long_outputs: tuple[str, ...] = ()
+
+
+def _write_graph(
+    network: nn.Module, probe: Floats, graph: Graph, metadata: str, path: Path
+) -> None:
+    """Trace the network on waveforms (n, n_samples) and add the metadata."""
+    axes = {name: {0: "n"} for name in graph.outputs}
+    axes |= {name: {0: "n", 1: "n_frames"} for name in graph.long_outputs}
     with warnings.catch_warnings():
         # The older exporter needs no package beside torch and onnx; that it is old, and what it
         # leaves to ONNX Runtime to fold, is no news to a user.
@@ -83,17 +138,17 @@ def _write_graph(network: nn.Module, metadata: ModelMetadata, path: Path) -> Non
         warnings.filterwarnings("ignore", message="Constant folding")
         torch.onnx.export(
             network,
-            (probe,),
+            (torch.from_numpy(probe),),
             str(path),
             dynamo=False,
             opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=outputs,
-            dynamic_axes={INPUT: {0: "n", 1: "n_samples"}, **{name: {0: "n"} for name in outputs}},
+            input_names=[graph.input],
+            output_names=list(graph.outputs),
+            dynamic_axes={graph.input: {0: "n", 1: "n_samples"}, **axes},
         )
     model = onnx.load(path, load_external_data=False)
     model.producer_name, model.producer_version = "shotprint", shotprint.__version__
-    onnx.helper.set_model_props(model, {METADATA_KEY: metadata.to_json()})
+    onnx.helper.set_model_props(model, {METADATA_KEY: metadata})
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -4,6 +4,7 @@
 the files that come with shotprint, in the same form without a URL:
 
 - ``[model]``: the default recogniser, an ONNX file
+- ``[detector]``: the network that finds shots, an ONNX file
 - ``[backbone]``: the safetensors file that training starts from
 
 A download grows in ``<file>.part``, is verified, and only then gets its name. If the
@@ -132,6 +133,11 @@ def locate_weights(
 def shipped_model(folder: str | os.PathLike[str] = SHIPPED_DIR) -> Path:
     """Return the default recogniser (ONNX) that comes with shotprint, verified."""
     return _locate_shipped("model", Path(folder))
+
+
+def shipped_detector(folder: str | os.PathLike[str] = SHIPPED_DIR) -> Path:
+    """Return the network that finds shots (ONNX) that comes with shotprint, verified."""
+    return _locate_shipped("detector", Path(folder))
 
 
 def shipped_backbone(folder: str | os.PathLike[str] = SHIPPED_DIR) -> Path:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shotprint.cli.detector_options import open_detector
+
 if TYPE_CHECKING:
     from shotprint.audio import FoundRecording
     from shotprint.recognition import Model, Recognizer, RecordingResult
@@ -49,6 +51,19 @@ def recognize(
         Path | None, typer.Option("--output", "-o", help="File for the answers.")
     ] = None,
     channel: Annotated[str, typer.Option(help="mix, loudest, each, or a number from 0.")] = "mix",
+    track: Annotated[
+        int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="One answer a recording; look for no shots.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Manifest whose labels and columns the CSV repeats.")
     ] = None,
@@ -57,7 +72,7 @@ def recognize(
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")] = 0,
 ) -> None:
-    """Name the gun that fired in each recording.
+    """Find the shots in each recording and name the gun that fired them.
 
     Exit code 1: some recordings failed (each has its line on standard error); 2: all of them,
     or wrong usage. After Ctrl-C what is done is written, and the rest is marked as failed.
@@ -66,10 +81,13 @@ def recognize(
     from shotprint.recognition import RecognitionSettings, Recognizer
     from shotprint.recognition.predictions import read_known
 
+    if whole and (threshold is not None or detector is not None):
+        raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
     kind = _choose_format(format, output)
-    settings = RecognitionSettings(channel, jobs)
+    settings = RecognitionSettings(channel, jobs, track)
     known = read_known(manifest) if manifest is not None else {}
-    recognizer = Recognizer(_open_model(model, backbone, weights_dir, firearms), settings)
+    finder = None if whole else open_detector(detector, threshold)
+    recognizer = Recognizer(_open_model(model, backbone, weights_dir, firearms), settings, finder)
     found = find_recordings(paths)
     results, is_interrupted = _run(recognizer, found)
     if kind is Format.json:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +9,12 @@ from numpy.typing import NDArray
 from shotprint.audio import Audio, require_sound, stream
 from shotprint.clips import compute_power, count_frame_samples, cut_clips, pick_onset_frames
 from shotprint.clips import place_clips as place_starts
+from shotprint.detection import Heard
 from shotprint.recognition.model import Floats, ModelMetadata
 
 BLOCK_S = 60.0
 """A recording up to this length is decoded once; a longer one in blocks, and twice: to find its
 loudest onsets, then to cut the clips. A model that hears recordings whole hears its blocks."""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What was heard: a recording's own rate and channels, its length, and warnings."""
-
-    duration_s: float
-    sample_rate_hz: int
-    channels: int
-    warnings: tuple[str, ...]
 
 
 def listen(

@@ -19,9 +19,9 @@ from shotprint.clips import ClipRule, normalize_level
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
+from shotprint.inference import open_session, parse_metadata, read_metadata_text
 
 SCHEMA = "shotprint-model/1"
-METADATA_KEY = "shotprint"
 INPUT, LOG_PROBABILITIES, EMBEDDING = "waveform", "log_probabilities", "embedding"
 
 Floats = NDArray[np.float32]
@@ -100,16 +100,7 @@ class ModelMetadata:
     @classmethod
     def from_json(cls, text: str) -> "ModelMetadata":
         """Read what `to_json` wrote; ShotprintError names what is wrong with it."""
-        try:
-            content = dict(json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise ShotprintError(f"its metadata are no JSON object ({error})") from None
-        schema = content.pop("schema", None)
-        if schema != SCHEMA:
-            raise ShotprintError(
-                f"its metadata are of schema {schema!r}, this version of shotprint reads "
-                f"{SCHEMA!r}; install a newer shotprint or export the model again"
-            )
+        content = parse_metadata(text, SCHEMA)
         try:
             content["labels"] = tuple(Firearm(**label) for label in content["labels"])
             content["clip_rule"] = ClipRule(**content["clip_rule"])
@@ -152,9 +143,7 @@ class OnnxModel:
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         path = Path(path)
-        if not path.is_file():
-            raise ShotprintError(f"there is no file {path}; expected a model (.onnx)")
-        self._session = _open_session(path, threads)
+        self._session = open_session(path, threads)
         self.metadata = _read_metadata(self._session, path)
         self.sha256 = compute_sha256(path)
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -169,30 +158,8 @@ class OnnxModel:
         return outputs.get(LOG_PROBABILITIES, nothing), outputs[EMBEDDING]
 
 
-def _open_session(path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised, and said in one line
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  # the errors of ONNX Runtime share no base class
-        reason = " ".join(str(error).split())[:200]
-        raise ShotprintError(
-            f"{path} cannot be opened as an ONNX model ({reason}); it may be half a file or of "
-            "another kind: copy or export it again"
-        ) from None
-
-
 def _read_metadata(session: Any, path: Path) -> ModelMetadata:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ShotprintError(
-            f"{path} is an ONNX model, but none of shotprint's: it has no metadata "
-            f"{METADATA_KEY!r}; expected a file written by 'shotprint export'"
-        )
+    text = read_metadata_text(session, path)
     try:
         return ModelMetadata.from_json(text)
     except ShotprintError as error:

@@ -1,36 +1,41 @@
-"""One answer a recording: the log-probabilities of its clips, averaged."""
+"""Every shot of a recording recognised, and one answer a recording: the shots' average."""
 
+import functools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shotprint.audio import FoundRecording
 from shotprint.audio.channels import parse_channel
+from shotprint.detection import Detector, Heard, Listening, Reading, append_shots
 from shotprint.errors import RecordingError, ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.recognition.listening import listen
-from shotprint.recognition.model import LEVEL_RULES, Floats, Model
+from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.results import (
+    DetectorIdentity,
     ModelIdentity,
     RecordingResult,
     Results,
-    rank_scores,
-    sum_scores,
 )
-
-BATCH = 4
-"""Clips that a model hears at once: more make no recording faster and need more memory."""
+from shotprint.recognition.shots import (
+    AnsweredShot,
+    answer,
+    answer_section,
+    map_sections,
+    run_clips,
+    to_results,
+)
 
 MAX_JOBS = 16
 
+NO_SHOT = "no shot was found in it: the answer is about its loudest sounds"
 TRAINED_ON = "the model was trained on this very recording, so its answer proves nothing"
 
 
@@ -41,11 +46,13 @@ class RecognitionSettings:
     Attributes
     ----------
     channel : ``mix``, ``loudest``, ``each`` (the clips of all channels are averaged) or a number
+    track : which sound track of a video, from 0; None: the best
     jobs : recordings worked on at the same time; 0: as many as there are cores
     """
 
     channel: str = "mix"
     jobs: int = 0
+    track: int | None = None
 
     def __post_init__(self) -> None:
         parse_channel(self.channel)
@@ -56,11 +63,23 @@ class Interrupted(Exception):
 
 
 class Recognizer:
-    """A model and how it is used."""
+    """A model and how it is used.
 
-    def __init__(self, model: Model, settings: RecognitionSettings | None = None) -> None:
+    Parameters
+    ----------
+    detector : finds the shots, which are then recognised one by one; None: one answer a
+        recording, from its loudest sounds. A model that hears recordings whole needs none
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        settings: RecognitionSettings | None = None,
+        detector: Detector | None = None,
+    ) -> None:
         self.model = model
         self.settings = settings or RecognitionSettings()
+        self.detector = detector if model.metadata.clip_rule.length_s else None
         self._trained_on = frozenset(model.metadata.data.get("trained_on", ()))
         if not model.metadata.labels:
             raise ShotprintError(
@@ -78,7 +97,7 @@ class Recognizer:
         name : what the result calls it; by default the path
         """
         found = FoundRecording(Path(path), name or os.fspath(path))
-        return self._recognize(found, lambda: None)
+        return self._recognize(found, lambda: None, None)
 
     def recognize(
         self, recordings: Sequence[FoundRecording]
@@ -87,7 +106,7 @@ class Recognizer:
 
         Whoever stops asking (or is interrupted) waits for no more than the block of a recording.
         """
-        jobs = self.settings.jobs or min(os.cpu_count() or 1, MAX_JOBS)
+        jobs = self._count_jobs()
         stopped = threading.Event()
 
         def check() -> None:
@@ -95,10 +114,10 @@ class Recognizer:
                 raise Interrupted
 
         pending: deque[Future[RecordingResult]] = deque()
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(jobs) as pool, ThreadPoolExecutor(jobs) as workers:
             try:
                 for recording in recordings:
-                    pending.append(pool.submit(self._recognize, recording, check))
+                    pending.append(pool.submit(self._recognize, recording, check, workers))
                     if len(pending) >= 4 * jobs:
                         yield pending.popleft().result()
                 while pending:
@@ -108,6 +127,9 @@ class Recognizer:
                 for future in pending:
                     future.cancel()
 
+    def _count_jobs(self) -> int:
+        return self.settings.jobs or min(os.cpu_count() or 1, MAX_JOBS)
+
     def collect(self, results: Sequence[RecordingResult]) -> Results:
         """Put results together with what is needed to repeat them."""
         metadata = self.model.metadata
@@ -115,8 +137,10 @@ class Recognizer:
             model=ModelIdentity(
                 metadata.name, metadata.version, self.model.sha256, metadata.label_names
             ),
+            detector=None if self.detector is None else identify(self.detector),
             settings={
                 "channel": self.settings.channel,
+                "track": self.settings.track,
                 "clip_rule": asdict(metadata.clip_rule),
                 "level": metadata.level,
                 "average": "log-probabilities",
@@ -125,14 +149,19 @@ class Recognizer:
             recordings=tuple(results),
         )
 
-    def _recognize(self, recording: FoundRecording, check: Callable[[], None]) -> RecordingResult:
+    def _recognize(
+        self,
+        recording: FoundRecording,
+        check: Callable[[], None],
+        workers: Executor | None,
+    ) -> RecordingResult:
         if recording.error is not None:
             return _failed(recording, recording.error, None)
         sha256 = None
         try:
             check()
             sha256 = compute_sha256(recording.path)
-            return self._answer(recording, sha256, check)
+            return self._answer(recording, sha256, check, workers)
         except Interrupted:
             raise
         except RecordingError as error:
@@ -143,21 +172,23 @@ class Recognizer:
             return _failed(recording, f"unexpected {type(error).__name__}: {error}", sha256)
 
     def _answer(
-        self, recording: FoundRecording, sha256: str, check: Callable[[], None]
+        self,
+        recording: FoundRecording,
+        sha256: str,
+        check: Callable[[], None],
+        workers: Executor | None,
     ) -> RecordingResult:
+        shots: list[AnsweredShot] = []
+        warnings = self._warn_of_training(sha256)
+        if self.detector is not None:
+            heard, shots = self._find_shots(recording.path, self.detector, check, workers)
+            log_probabilities = np.array([shot.log_probabilities for shot in shots])
+            warnings += () if shots else (NO_SHOT,)
+        if not shots:
+            heard, log_probabilities = self._hear_whole(recording.path, check)
         metadata = self.model.metadata
-        normalize = LEVEL_RULES[metadata.level]
-        outputs: list[Floats] = []
-
-        def take(clips: Floats) -> None:
-            for start in range(0, len(clips), BATCH):
-                batch = np.ascontiguousarray(normalize(clips[start : start + BATCH]))
-                outputs.append(self.model.run(batch)[0])
-
-        heard = listen(recording.path, metadata, self.settings.channel, take, check)
-        probabilities = average(np.concatenate(outputs), metadata.calibration)
-        candidates = rank_scores(metadata.label_names, probabilities)
-        guns = metadata.labels
+        answers = [answer(shot.log_probabilities[None], metadata) for shot in shots]
+        found, bursts = to_results([shot.detected for shot in shots], answers)
         return RecordingResult(
             path=recording.name,
             sha256=sha256,
@@ -165,31 +196,46 @@ class Recognizer:
             sample_rate_hz=heard.sample_rate_hz,
             channels=heard.channels,
             error=None,
-            label=candidates[0].label,
-            probability=candidates[0].probability,
-            candidates=candidates,
-            calibre=sum_scores([gun.calibre for gun in guns], probabilities),
-            category=sum_scores([gun.category for gun in guns], probabilities),
-            warnings=(*heard.warnings, *self._warn_of_training(sha256)),
+            **answer(log_probabilities, metadata).fields,
+            shots=found,
+            bursts=bursts,
+            warnings=(*heard.warnings, *warnings),
         )
+
+    def _find_shots(
+        self,
+        path: Path,
+        detector: Detector,
+        check: Callable[[], None],
+        workers: Executor | None,
+    ) -> tuple[Heard, list[AnsweredShot]]:
+        """Find and recognise the shots, the sections of a long recording several at a time."""
+        work = functools.partial(answer_section, detector=detector, model=self.model)
+        reading = Reading(path, Listening(self.settings.channel, self.settings.track), check)
+        shots: list[AnsweredShot] = []
+        for found in map_sections(reading, work, workers, 2 * self._count_jobs()):
+            append_shots(shots, found)
+        return reading.heard, shots
+
+    def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats]:
+        """Return what was heard, and the log-probabilities of the clips of the loudest onsets."""
+        outputs: list[Floats] = []
+
+        def take(clips: Floats) -> None:
+            outputs.append(run_clips(self.model, clips)[0])
+
+        heard = listen(path, self.model.metadata, self.settings.channel, take, check)
+        return heard, np.concatenate(outputs)
 
     def _warn_of_training(self, sha256: str) -> tuple[str, ...]:
         n_digits = len(next(iter(self._trained_on), ""))
         return (TRAINED_ON,) if n_digits and sha256[:n_digits] in self._trained_on else ()
 
 
-def average(log_probabilities: Floats, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return the probabilities (n_labels,) of a recording from those of its clips.
-
-    The mean of the log-probabilities (n_clips, n_labels), calibrated and normalised again.
-    """
-    if not np.isfinite(log_probabilities).all():
-        raise RecordingError("the model gave no finite probabilities for it")
-    logits = log_probabilities.mean(axis=0, dtype=np.float64)
-    logits = logits / calibration.get("temperature", 1.0)
-    odds = np.exp(logits - logits.max())
-    probabilities: NDArray[np.float64] = odds / odds.sum()
-    return probabilities
+def identify(detector: Detector) -> DetectorIdentity:
+    """Return which detector it is, as answers state it."""
+    facts = detector.model.metadata
+    return DetectorIdentity(facts.name, facts.version, detector.model.sha256, detector.threshold)
 
 
 def _failed(recording: FoundRecording, error: str, sha256: str | None) -> RecordingResult:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 import shotprint
 
 SCHEMA = "shotprint/1"
+SHOTS_SCHEMA = "shotprint-shots/1"
 UNKNOWN = "unknown"
+ANSWER_FIELDS = ("label", "probability", "candidates", "calibre", "category")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,43 @@ class Score:
 
     label: str
     probability: float
+
+
+@dataclass(frozen=True)
+class ShotResult:
+    """One shot; times in seconds on the player's clock.
+
+    Attributes
+    ----------
+    onset_s, end_s, detection_probability, peak_dbfs, clipped : see `detection.DetectedShot`
+    gap_s : since the onset of the shot before; None: it is the first
+    burst : which of the recording's bursts it belongs to, from 0; None: none
+    label, probability, candidates, calibre, category : as of a recording; None where shots were
+        found but not recognised
+    """
+
+    onset_s: float
+    end_s: float
+    detection_probability: float
+    peak_dbfs: float
+    clipped: bool
+    gap_s: float | None = None
+    burst: int | None = None
+    label: str | None = None
+    probability: float | None = None
+    candidates: tuple[Score, ...] | None = None
+    calibre: tuple[Score, ...] | None = None
+    category: tuple[Score, ...] | None = None
+
+
+@dataclass(frozen=True)
+class BurstResult:
+    """Three or more shots in quick succession, and their rate in rounds a minute."""
+
+    onset_s: float
+    end_s: float
+    n_shots: int
+    rate_of_fire_rpm: float
 
 
 @dataclass(frozen=True)
@@ -33,7 +72,8 @@ class RecordingResult:
     sha256 : of the file; None: its bytes cannot be read
     duration_s, sample_rate_hz, channels : of the recording itself, not of the model's input
     candidates, calibre, category : the most probable first; each sums to one
-    shots : one mapping a shot; empty: none was looked for
+    shots : in order of time; empty: none was looked for or found
+    bursts : runs of shots in quick succession
     warnings : what makes the answer doubtful, such as a file that is cut short
     """
 
@@ -48,8 +88,12 @@ class RecordingResult:
     candidates: tuple[Score, ...] | None = None
     calibre: tuple[Score, ...] | None = None
     category: tuple[Score, ...] | None = None
-    shots: tuple[Mapping[str, Any], ...] = ()
+    shots: tuple[ShotResult, ...] = ()
+    bursts: tuple[BurstResult, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+RECORDING_FIELDS = tuple(field.name for field in fields(RecordingResult))
 
 
 @dataclass(frozen=True)
@@ -63,10 +107,26 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True)
+class DetectorIdentity:
+    """Which detector found the shots, by the hash of its file, and from which probability on."""
+
+    name: str
+    version: str
+    sha256: str
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Results:
-    """The answers of one run and what is needed to repeat them."""
+    """The answers of one run and what is needed to repeat them.
+
+    Attributes
+    ----------
+    detector : None: no shots were looked for
+    """
 
     model: ModelIdentity
+    detector: DetectorIdentity | None
     settings: Mapping[str, Any]
     recordings: tuple[RecordingResult, ...]
 
@@ -76,11 +136,39 @@ class Results:
             "schema": SCHEMA,
             "shotprint": shotprint.__version__,
             "model": vars(self.model),
+            "detector": None if self.detector is None else vars(self.detector),
             "settings": self.settings,
         }
-        lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
-        recordings = ",\n".join(_dump(_to_mapping(recording)) for recording in self.recordings)
-        return "\n".join(["{", *lines, '"recordings": [', recordings, "]}", ""])
+        return _format_document(head, self.recordings, RECORDING_FIELDS)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The shots that one run found, without a word on what fired them."""
+
+    detector: DetectorIdentity
+    settings: Mapping[str, Any]
+    recordings: tuple[RecordingResult, ...]
+
+    def to_json(self) -> str:
+        """Return the document of schema ``shotprint-shots/1``, one line a recording."""
+        head = {
+            "schema": SHOTS_SCHEMA,
+            "shotprint": shotprint.__version__,
+            "detector": vars(self.detector),
+            "settings": self.settings,
+        }
+        names = [name for name in RECORDING_FIELDS if name not in ANSWER_FIELDS]
+        return _format_document(head, self.recordings, names)
+
+
+def _format_document(
+    head: Mapping[str, Any], recordings: Sequence[RecordingResult], names: Sequence[str]
+) -> str:
+    lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
+    rows = (_to_mapping(recording) for recording in recordings)
+    text = ",\n".join(_dump({name: row[name] for name in names}) for row in rows)
+    return "\n".join(["{", *lines, '"recordings": [', text, "]}", ""])
 
 
 def rank_scores(labels: Sequence[str], probabilities: NDArray[np.float64]) -> tuple[Score, ...]:
@@ -106,17 +194,32 @@ def sum_scores(kinds: Sequence[str], probabilities: NDArray[np.float64]) -> tupl
 
 
 def _to_mapping(result: RecordingResult) -> dict[str, Any]:
-    def show(scores: tuple[Score, ...] | None) -> list[dict[str, Any]] | None:
-        if scores is None:
-            return None
-        return [{"label": s.label, "probability": _round(s.probability)} for s in scores]
-
-    content = dict(vars(result))
+    content = _show_answer(result)
     content["path"] = printable(result.path)
     content["error"] = None if result.error is None else printable(result.error)
+    content["shots"] = [_show_shot(shot) for shot in result.shots]
+    content["bursts"] = [vars(burst) for burst in result.bursts]
+    return content
+
+
+def _show_shot(shot: ShotResult) -> dict[str, Any]:
+    content = _show_answer(shot)
+    content["detection_probability"] = _round(shot.detection_probability)
+    if shot.label is None:
+        content = {name: value for name, value in content.items() if name not in ANSWER_FIELDS}
+    return content
+
+
+def _show_answer(result: RecordingResult | ShotResult) -> dict[str, Any]:
+    """Return the fields of a result, scores as mappings."""
+    content = dict(vars(result))
     content["probability"] = None if result.probability is None else _round(result.probability)
     for name in ("candidates", "calibre", "category"):
-        content[name] = show(content[name])
+        scores = content[name]
+        if scores is not None:
+            content[name] = [
+                {"label": s.label, "probability": _round(s.probability)} for s in scores
+            ]
     return content
 
 

@@ -15,7 +15,7 @@ from shotprint.backbones.network import Network
 from shotprint.clips import ClipRule
 from shotprint.files import write_text
 from shotprint.packing import Pack
-from shotprint.recognition.recognizer import average
+from shotprint.recognition.shots import average
 from shotprint.training.dataset import read_scoring_clips
 
 if TYPE_CHECKING:

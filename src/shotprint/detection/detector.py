@@ -1,0 +1,168 @@
+"""A detector at work: sections in, shots out."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.audio import Audio, require_sound, resample, stream
+from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
+from shotprint.detection.model import DetectorModel
+from shotprint.detection.picking import pick_onsets
+from shotprint.detection.sections import SECTION_S, Section, cut_sections
+from shotprint.detection.shots import DetectedShot, append_shots, measure_shot
+
+Floats = NDArray[np.float32]
+
+FRAME_S = DETECTOR.hop_length / DETECTOR.sample_rate_hz
+OVERLAP_FRAMES = 3
+"""A maximum so near to a section's end is reported by both sections, then kept once."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """How a recording is opened.
+
+    Attributes
+    ----------
+    channel : ``mix``, ``loudest``, ``each`` or a number; with ``each`` a shot in any channel counts
+    track : which sound track of a video, from 0; None: the best
+    section_s : length of the sections
+    """
+
+    channel: str = "mix"
+    track: int | None = None
+    section_s: float = SECTION_S
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording's own rate, channels and length, and what makes an answer doubtful."""
+
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    warnings: tuple[str, ...]
+
+
+class Detector:
+    """A network that finds shots, and the probability from which on something is one."""
+
+    def __init__(self, model: DetectorModel, threshold: float | None = None) -> None:
+        self.model = model
+        self.threshold = model.metadata.threshold if threshold is None else threshold
+
+    def compute_logits(self, waveform: Floats, sample_rate_hz: int) -> Floats:
+        """Return the log-odds of a shot every 4 ms, (n_frames,): of the channel that has most.
+
+        Parameters
+        ----------
+        waveform : (n_channels, n_samples) at any rate
+        """
+        low = resample(waveform, sample_rate_hz, DETECTOR.sample_rate_hz)
+        n_samples = low.shape[1]
+        n_frames = n_samples // DETECTOR.hop_length
+        n_missing = -n_samples % STEP_SAMPLES
+        if n_samples < 2 * STEP_SAMPLES:
+            n_missing += 2 * STEP_SAMPLES
+        mode = "reflect" if n_missing < n_samples else "constant"
+        padded = np.pad(low, ((0, 0), (0, n_missing)), mode=mode)  # type: ignore[call-overload]
+        logits: Floats = self.model.run(padded)[:, :n_frames].max(axis=0)
+        return logits
+
+    def find(self, section: Section) -> list[DetectedShot]:
+        """Return the shots that begin in a section, in order.
+
+        Some that begin 12 ms outside may be among them: `append_shots` joins sections.
+        """
+        rate_hz = section.sample_rate_hz
+        logits = self.compute_logits(section.waveform, rate_hz)
+        onsets = pick_onsets(logits, self.threshold)
+        samples = np.round(onsets.moment * FRAME_S * rate_hz).astype(np.int64)
+        frames_a_sample = 1 / (rate_hz * FRAME_S)
+        first = round((section.first_sample - section.start_sample) * frames_a_sample)
+        last = round((section.last_sample - section.start_sample) * frames_a_sample)
+        shots = []
+        for shot, place in enumerate(onsets.place.tolist()):
+            begins_here = section.is_first or place >= first - OVERLAP_FRAMES
+            if not begins_here or not (section.is_last or place < last + OVERLAP_FRAMES):
+                continue
+            onset = min(max(0, int(samples[shot])), section.waveform.shape[1] - 1)
+            following = int(samples[shot + 1]) if shot + 1 < len(samples) else None
+            end, peak_dbfs, clipped = measure_shot(section.waveform, rate_hz, onset, following)
+            moment_s = max(0.0, float(onsets.moment[shot]) * FRAME_S)
+            shots.append(
+                DetectedShot(
+                    onset_s=round(section.start_s + moment_s, 5),
+                    end_s=round(section.start_s + end / rate_hz, 5),
+                    probability=float(onsets.probability[shot]),
+                    peak_dbfs=round(peak_dbfs, 2),
+                    clipped=clipped,
+                )
+            )
+        return shots
+
+
+class Reading:
+    """A recording read section by section; what it is like is known at the end.
+
+    Iterate once; then `heard` tells what was heard.
+
+    Raises
+    ------
+    RecordingError : as `shotprint.audio.stream`, or the recording is silent
+    """
+
+    heard: Heard
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        listening: Listening,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._path = path
+        self._listening = listening
+        self._check = check
+
+    def __iter__(self) -> Iterator[Section]:
+        last: list[Audio] = []
+        n_samples = 0
+
+        def watch() -> Iterator[Audio]:
+            nonlocal n_samples
+            how = self._listening
+            extra = {} if how.track is None else {"track": how.track}
+            for block in stream(self._path, block_s=how.section_s, channel=how.channel, **extra):
+                self._check()
+                last[:] = [block]
+                n_samples += block.waveform.shape[1]
+                yield block
+
+        yield from cut_sections(watch(), self._listening.section_s)
+        block = last[0]
+        require_sound(block, self._path)
+        self.heard = Heard(
+            duration_s=round(n_samples / block.sample_rate_hz, 4),
+            sample_rate_hz=block.source_sample_rate_hz,
+            channels=block.source_channels,
+            warnings=block.warnings,
+        )
+
+
+def find_shots(
+    path: str | os.PathLike[str], detector: Detector, listening: Listening | None = None
+) -> tuple[list[DetectedShot], Heard]:
+    """Return the shots of a recording of any length, and what was heard.
+
+    Raises
+    ------
+    RecordingError : it cannot be read, or is silent
+    """
+    reading = Reading(path, listening or Listening())
+    shots: list[DetectedShot] = []
+    for section in reading:
+        append_shots(shots, detector.find(section))
+    return shots, reading.heard

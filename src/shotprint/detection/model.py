@@ -1,0 +1,110 @@
+"""The network that finds shots, in ONNX Runtime."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
+from shotprint.errors import ShotprintError
+from shotprint.files import compute_sha256
+from shotprint.inference import open_session, parse_metadata, read_metadata_text
+
+SCHEMA = "shotprint-detector/1"
+INPUT, LOGITS = "waveform", "logits"
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DetectorMetadata:
+    """What a detector is, and how it is used.
+
+    Attributes
+    ----------
+    threshold : probability from which on something counts as a shot, unless the user says else
+    recipe, data : how it was trained, and on what: settings and SHA-256 hashes
+    """
+
+    name: str
+    version: str
+    threshold: float
+    sample_rate_hz: int = DETECTOR.sample_rate_hz
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    limits: str = ""
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ShotprintError(
+                f"found the threshold {self.threshold}; expected a probability between 0 and 1"
+            )
+
+    def to_json(self) -> str:
+        """Return one line of JSON; the same metadata give the same bytes."""
+        content = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "DetectorMetadata":
+        """Read what `to_json` wrote; ShotprintError names what is wrong with it."""
+        try:
+            return cls(**parse_metadata(text, SCHEMA))
+        except TypeError as error:
+            raise ShotprintError(f"its metadata are incomplete or unknown ({error})") from None
+
+
+class DetectorModel(Protocol):
+    """A network that hears shots, with NumPy at the boundary."""
+
+    @property
+    def metadata(self) -> DetectorMetadata:
+        """What it is and how it is used."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file it was read from."""
+        ...
+
+    def run(self, waveforms: Floats) -> Floats:
+        """Return a logit every 48 samples, (n, n_samples / 48), for (n, n_samples) at 12 kHz.
+
+        n_samples is a multiple of 192.
+        """
+        ...
+
+
+class OnnxDetector:
+    """A detector's file (``.onnx``, written by ``shotprint train-detector``), on the CPU.
+
+    Threads may call `run` at the same time.
+
+    Raises
+    ------
+    ShotprintError : no such file, no ONNX file, half of one, or no detector of shotprint's
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+        path = Path(path)
+        self._session = open_session(path, threads)
+        try:
+            self.metadata = DetectorMetadata.from_json(read_metadata_text(self._session, path))
+        except ShotprintError as error:
+            raise ShotprintError(f"{path}: {str(error).removeprefix(f'{path} ')}") from None
+        self.sha256 = compute_sha256(path)
+
+    def run(self, waveforms: Floats) -> Floats:
+        """Return a logit every 48 samples, (n, n_samples / 48), for (n, n_samples) at 12 kHz."""
+        assert waveforms.shape[1] % STEP_SAMPLES == 0
+        logits: Floats = self._session.run([LOGITS], {INPUT: waveforms})[0]
+        return logits

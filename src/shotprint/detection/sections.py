@@ -1,0 +1,105 @@
+"""A recording of any length in sections of fixed place, each with its surroundings.
+
+Sections begin at whole multiples of their length, counted from the first sample, however the
+recording is read: so shots do not depend on the size of blocks, sections can be worked on in any
+order, and a run that was interrupted goes on with the first one that is missing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.audio import Audio
+
+Floats = NDArray[np.float32]
+
+SECTION_S = 30.0
+BACK_S, AHEAD_S = 2.4, 1.04
+"""How far around a frame the network hears (2.1 s, 1.0 s), in whole steps of 16 ms, and in whole
+samples at the usual rates; also room for the clip of a shot."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A stretch of a recording.
+
+    Attributes
+    ----------
+    index : 0, 1, …
+    waveform : (n_channels, n_samples) at the recording's own rate, surroundings included
+    start_sample : where in the recording the waveform begins
+    first_sample, last_sample : the section itself, from the first sample up to before the last
+    is_last : the recording ends with it
+    offset_s : the time that a player shows at the recording's first sample
+    """
+
+    index: int
+    waveform: Floats
+    sample_rate_hz: int
+    start_sample: int
+    first_sample: int
+    last_sample: int
+    is_last: bool
+    offset_s: float = 0.0
+
+    @property
+    def start_s(self) -> float:
+        """Time on the player's clock of the waveform's first sample."""
+        return self.offset_s + self.start_sample / self.sample_rate_hz
+
+    @property
+    def is_first(self) -> bool:
+        return self.index == 0
+
+
+def cut_sections(blocks: Iterable[Audio], section_s: float = SECTION_S) -> Iterator[Section]:
+    """Cut blocks of any length into sections; memory is bounded by a block and a section.
+
+    Parameters
+    ----------
+    blocks : of one recording, in order, at its own rate
+    """
+    held: Floats | None = None
+    start, index, rate_hz, offset_s = 0, 0, 0, 0.0
+    for block in blocks:
+        if held is None:
+            rate_hz, offset_s = block.sample_rate_hz, getattr(block, "start_s", 0.0)
+            held = block.waveform
+        else:
+            held = np.concatenate([held, block.waveform], axis=1)
+        while True:
+            end = start + held.shape[1]
+            last = round((index + 1) * section_s * rate_hz)
+            if end < last + round(AHEAD_S * rate_hz) + 1:
+                break
+            yield _cut(held, start, index, last, (rate_hz, offset_s, section_s))
+            index += 1
+            keep = max(0, last - round(BACK_S * rate_hz))
+            held, start = held[:, keep - start :], keep
+    if held is not None:
+        yield _cut(held, start, index, start + held.shape[1], (rate_hz, offset_s, section_s), True)
+
+
+def _cut(
+    held: Floats,
+    start: int,
+    index: int,
+    last: int,
+    facts: tuple[int, float, float],
+    is_last: bool = False,
+) -> Section:
+    rate_hz, offset_s, section_s = facts
+    first = round(index * section_s * rate_hz)
+    stop = last if is_last else last + round(AHEAD_S * rate_hz)
+    return Section(
+        index=index,
+        waveform=held[:, : stop - start],
+        sample_rate_hz=rate_hz,
+        start_sample=start,
+        first_sample=first,
+        last_sample=last,
+        is_last=is_last,
+        offset_s=offset_s,
+    )

@@ -1,0 +1,261 @@
+"""What the network hears in training: excerpts of four seconds, made up anew each time.
+
+Stretches of recordings, one after the other · shots composed to bursts · simulated shots, all
+over background at −5 to 30 dB → recorder and codec: band, tilt, level, clipping, µ-law, a
+perceptual coder, digital zeros at the ends. An excerpt is a function of seed, step and place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
+from shotprint.simulation.recorders import apply_mu_law, apply_transform_codec
+from shotprint.training.detector.labels import FRAME_S, Labels, draw_targets, measure_rise
+from shotprint.training.detector.sets import Floats, Recording, Times
+
+RATE_HZ = DETECTOR.sample_rate_hz
+N_SAMPLES = 4 * RATE_HZ // STEP_SAMPLES * STEP_SAMPLES
+N_FRAMES = N_SAMPLES // DETECTOR.hop_length
+N_FILTER = 1 << 16
+
+
+class Excerpt(NamedTuple):
+    """waveform (N_SAMPLES,), targets and weights (N_FRAMES,)."""
+
+    waveform: Floats
+    targets: Floats
+    weights: Floats
+
+
+class Stretch(NamedTuple):
+    """A part of a recording: waveform (n_samples,), onsets in seconds of it, doubtful frames."""
+
+    waveform: Floats
+    onsets_s: Times
+    doubtful: NDArray[Any]
+
+
+@dataclass
+class Pool:
+    """What excerpts are made of; `labels` of marked recordings change as the network learns."""
+
+    recordings: Sequence[Recording]
+    labels: list[Labels]
+    exact: list[int]
+    marked: list[int]
+    without: list[int]
+    simulated: list[int]
+    singles: list[Stretch]
+    hardness: NDArray[Any]
+
+    def weigh(self, places: list[int]) -> NDArray[Any]:
+        """Return how often each recording is drawn: what deceives more comes more often."""
+        weights: NDArray[np.float64] = self.hardness[places]
+        shares: NDArray[np.float64] = weights / weights.sum()
+        return shares
+
+    @property
+    def kinds(self) -> list[tuple[str, float]]:
+        shares = [
+            ("exact", 0.40, self.exact),
+            ("marked", 0.18, self.marked),
+            ("without", 0.20, self.without),
+            ("simulated", 0.08, self.simulated),
+            ("burst", 0.14, self.singles),
+        ]
+        return [(name, share) for name, share, members in shares if members]
+
+
+def make_pool(recordings: Sequence[Recording], labels: list[Labels], n_simulated: int) -> Pool:
+    """Sort recordings by what is known of them; the last `n_simulated` are simulated."""
+    n_real = len(recordings) - n_simulated
+    exact = [i for i in range(n_real) if len(_onsets(recordings[i])) and not _marks(recordings[i])]
+    marked = [i for i in range(n_real) if _marks(recordings[i])]
+    without = [i for i in range(n_real) if not recordings[i].has_shots]
+    simulated = list(range(n_real, len(recordings)))
+    pool = Pool(recordings, labels, exact, marked, without, simulated, [], np.ones(len(recordings)))
+    pool.singles = find_singles(pool)
+    return pool
+
+
+def _onsets(recording: Recording) -> Times:
+    return np.zeros(0) if recording.onsets_s is None else recording.onsets_s
+
+
+def _marks(recording: Recording) -> bool:
+    return recording.marks_s is not None
+
+
+def find_singles(pool: Pool) -> list[Stretch]:
+    """Cut shots that stand alone: quiet for 80 ms before, no other onset for 250 ms after."""
+    singles = []
+    for place in [*pool.marked, *pool.exact]:
+        recording, labels = pool.recordings[place], pool.labels[place]
+        level_db, _ = measure_rise(recording.waveform)
+        for onset_s in labels.onsets_s:
+            others = labels.onsets_s - onset_s
+            is_alone = not np.any((others > 0.005) & (others < 0.25)) and not np.any(
+                (others > -0.2) & (others < -0.005)
+            )
+            first = round(1000 * onset_s)
+            before = level_db[max(0, first - 80) : max(0, first - 3)]
+            after = level_db[first : first + 10]
+            if not is_alone or len(before) < 60 or len(after) < 10:
+                continue
+            if after.max() - np.median(before) < 20 or after.max() - before.max() < 8:
+                continue
+            start = round((onset_s - 0.02) * RATE_HZ)
+            part = recording.waveform[start : start + round(0.27 * RATE_HZ)].copy()
+            n_fade = min(len(part), round(0.1 * RATE_HZ))
+            part[-n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
+            part[:60] *= np.linspace(0, 1, 60, dtype=np.float32)
+            part /= max(1e-6, float(np.abs(part).max()))
+            singles.append(Stretch(part, np.array([onset_s - start / RATE_HZ]), np.zeros(0, bool)))
+    return singles
+
+
+def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
+    """Draw one excerpt."""
+    names, shares = zip(*pool.kinds, strict=True)
+    kind = str(rng.choice(names, p=np.array(shares) / sum(shares)))
+    if kind == "burst":
+        waveform, onsets_s = _compose_bursts(pool, rng)
+        doubtful = np.zeros(N_FRAMES, bool)
+    else:
+        waveform, onsets_s, doubtful = _join(pool, getattr(pool, kind), rng)
+    if pool.without and rng.random() < (0.7 if kind == "burst" else 0.25):
+        waveform = _add_background(pool, waveform, rng)
+    waveform = _record(waveform, rng)
+    weights = np.where(doubtful, 0.0, 1.0).astype(np.float32)
+    return Excerpt(waveform, draw_targets(onsets_s, N_FRAMES), weights)
+
+
+def _join(
+    pool: Pool, places: list[int], rng: np.random.Generator
+) -> tuple[Floats, Times, NDArray[Any]]:
+    """Stretches of some recordings one after the other, each at a level of its own."""
+    waveform = np.zeros(N_SAMPLES, np.float32)
+    doubtful = np.zeros(N_FRAMES, bool)
+    onsets: list[float] = []
+    filled = int(rng.integers(0, RATE_HZ)) if rng.random() < 0.1 else 0
+    filled -= filled % DETECTOR.hop_length
+    while filled < N_SAMPLES:
+        place = int(rng.choice(places, p=pool.weigh(places)))
+        stretch = _draw_stretch(pool, place, rng)
+        n = min(len(stretch.waveform), N_SAMPLES - filled) // DETECTOR.hop_length
+        level = 10 ** (-rng.uniform(0, 25) / 20) / max(1e-6, float(np.abs(stretch.waveform).max()))
+        part = stretch.waveform[: n * DETECTOR.hop_length] * np.float32(level)
+        waveform[filled : filled + len(part)] = part
+        first = filled // DETECTOR.hop_length
+        doubtful[first : first + n] = stretch.doubtful[:n]
+        onsets += [s + first * FRAME_S for s in stretch.onsets_s if s < n * FRAME_S]
+        filled += max(1, n) * DETECTOR.hop_length
+        if rng.random() < 0.1:
+            pause = int(rng.uniform(0.05, 0.6) * RATE_HZ)
+            filled += pause - pause % DETECTOR.hop_length
+    return waveform, np.array(onsets), doubtful
+
+
+def _draw_stretch(pool: Pool, place: int, rng: np.random.Generator) -> Stretch:
+    """A part of a recording, as long as it may be; its start is doubtful within a shot's sound."""
+    recording, labels = pool.recordings[place], pool.labels[place]
+    n_frames = len(labels.doubtful)
+    longest = N_FRAMES if rng.random() < 0.7 else round(rng.uniform(0.8, 4.0) / FRAME_S)
+    n = min(n_frames, longest)
+    first = int(rng.integers(0, n_frames - n + 1))
+    if rng.random() < 0.3:
+        first = 0
+    start = first * DETECTOR.hop_length
+    waveform = recording.waveform[start : start + n * DETECTOR.hop_length]
+    onsets_s = labels.onsets_s - first * FRAME_S
+    doubtful = labels.doubtful[first : first + n].copy()
+    if np.any((onsets_s < 0.004) & (onsets_s > -0.3)) or (recording.has_shots and first):
+        doubtful[:6] = True
+    inside = onsets_s[(onsets_s >= 0) & (onsets_s < n * FRAME_S)]
+    return Stretch(waveform, inside, doubtful)
+
+
+def _compose_bursts(pool: Pool, rng: np.random.Generator) -> tuple[Floats, Times]:
+    """Bursts of one real shot, 45 to 160 ms apart, each a little other than the one before."""
+    waveform = np.zeros(N_SAMPLES + RATE_HZ, np.float32)
+    onsets: list[float] = []
+    now_s = float(rng.uniform(0.1, 1.0))
+    while now_s < 3.7:
+        gap_s = float(rng.choice([rng.uniform(0.045, 0.16), rng.uniform(0.15, 0.6)], p=[0.8, 0.2]))
+        n_shots = int(rng.integers(1, 13))
+        level = 10 ** (-rng.uniform(0, 20) / 20)
+        n_sources = int(rng.integers(1, 3))
+        sources = [pool.singles[int(rng.integers(len(pool.singles)))] for _ in range(n_sources)]
+        for _ in range(n_shots):
+            shot = sources[int(rng.integers(n_sources))]
+            start = round((now_s - shot.onsets_s[0]) * RATE_HZ)
+            part = shot.waveform * np.float32(level * 10 ** (rng.normal(0, 1.5) / 20))
+            if start >= 0 and now_s < 3.95:
+                waveform[start : start + len(part)] += part[: len(waveform) - start]
+                onsets.append(shot.onsets_s[0] + start / RATE_HZ)
+            now_s += gap_s * float(rng.normal(1, 0.04))
+        now_s += float(rng.uniform(0.15, 1.5))
+    return waveform[:N_SAMPLES], np.array(onsets)
+
+
+def _add_background(pool: Pool, waveform: Floats, rng: np.random.Generator) -> Floats:
+    """Lay a recording without shots below; its level by the loudest 20 ms of the shots."""
+    background = np.zeros(N_SAMPLES, np.float32)
+    filled = 0
+    while filled < N_SAMPLES:
+        source = pool.recordings[int(rng.choice(pool.without))].waveform
+        if len(source) < 10:
+            continue
+        start = int(rng.integers(len(source))) if len(source) > N_SAMPLES else 0
+        part = source[start : start + N_SAMPLES - filled]
+        background[filled : filled + len(part)] = part / max(1e-6, float(np.abs(part).max()))
+        filled += len(part)
+    n = 240
+    power = np.mean(waveform[: N_SAMPLES // n * n].reshape(-1, n) ** 2, axis=1).max()
+    wanted = power * 10 ** (-rng.uniform(-5, 30) / 10)
+    scale = np.sqrt(wanted / max(1e-12, float(np.mean(background**2))))
+    return waveform + background * np.float32(scale)
+
+
+def _record(sound: Floats, rng: np.random.Generator) -> Floats:
+    """Band, tilt, noise, level, clipping, codec, zeros at the ends."""
+    waveform: NDArray[Any] = _colour(sound, rng) if rng.random() < 0.6 else sound
+    waveform = waveform / max(1e-6, float(np.abs(waveform).max()))
+    if rng.random() < 0.15:
+        waveform = np.clip(waveform * 10 ** (rng.uniform(0, 24) / 20), -1, 1)
+    if rng.random() < 0.1:
+        waveform = apply_mu_law(waveform)
+    elif rng.random() < 0.1:
+        band_hz, snr_db = rng.uniform(3000, 6000), rng.uniform(6, 20)
+        waveform = apply_transform_codec(waveform[None], RATE_HZ, band_hz, snr_db, 256)[0]
+    waveform = waveform * 10 ** (-rng.uniform(0, 40) / 20)
+    if rng.random() < 0.4:
+        waveform = waveform + rng.standard_normal(N_SAMPLES) * 10 ** (-rng.uniform(50, 96) / 20)
+    recorded: Floats = waveform.astype(np.float32)
+    if rng.random() < 0.1:
+        recorded[: int(rng.uniform(0, 0.5) * RATE_HZ)] = 0
+        recorded[N_SAMPLES - int(rng.uniform(0, 0.5) * RATE_HZ) :] = 0
+    return recorded
+
+
+def _colour(waveform: Floats, rng: np.random.Generator) -> Floats:
+    """Tilt the spectrum, narrow the band, add an echo."""
+    frequency = np.fft.rfftfreq(N_FILTER, 1 / RATE_HZ)
+    response = np.ones(len(frequency), np.complex128)
+    if rng.random() < 0.5:
+        tilt_db = rng.uniform(-3, 3)  # an octave
+        response *= 10 ** (tilt_db * np.log2(np.maximum(frequency, 60) / 1000) / 20)
+    if rng.random() < 0.3:
+        response /= 1 + (frequency / rng.uniform(2500, 6000)) ** 8
+    if rng.random() < 0.3:
+        low_hz = rng.uniform(20, 300)
+        response *= frequency**2 / (frequency**2 + low_hz**2)
+    if rng.random() < 0.1:
+        gain, delay_s = rng.uniform(0.1, 0.5), rng.uniform(0.004, 0.6)
+        response *= 1 + gain * np.exp(-2j * np.pi * frequency * delay_s)
+    spectrum = np.fft.rfft(waveform, N_FILTER) * response
+    return np.fft.irfft(spectrum, N_FILTER)[:N_SAMPLES].astype(np.float32)

@@ -1,0 +1,113 @@
+"""The network that hears, every 4 ms, whether a shot begins.
+
+waveform (12 kHz) → log-mel bands and energies of 1 ms, both less their mean over the second
+around → a fast path that times (4 ms steps, ±0.1 s) and a slow path that understands (16 ms
+steps, 1.5 s back and 0.5 s ahead: is this an echo of what was heard before?) → one logit a frame.
+
+The mean over the second around takes away level and the recorder's colour, so that a distant
+shot over a quiet place looks like a near one. Everything depends on a finite surrounding, so
+that hours are heard in pieces with the same result.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shotprint.backbones.logmel import LogMel
+from shotprint.detection.facts import DETECTOR, FRAMES_A_STEP
+
+ENERGY_SAMPLES = 12  # 1 ms
+ENERGY_FLOOR = 1e-9  # the power of about one step of 16 bits
+MEAN_STEPS = 43  # 0.69 s
+N_BACK = 32  # steps between the taps of the last slow layer, which looks back only
+
+
+class DetectorNetwork(nn.Module):
+    """Logits of "a shot begins here".
+
+    Shape: waveform (n, n_samples) at 12 kHz, n_samples a multiple of 192 → (n, n_samples / 48);
+    frame i is about the moment of sample 48·i.
+    """
+
+    def __init__(self, width: int = 48) -> None:
+        super().__init__()
+        self.logmel = LogMel(DETECTOR)
+        n_features = DETECTOR.n_mels + DETECTOR.hop_length // ENERGY_SAMPLES
+        self.enter = Layer(n_features, width, 5)
+        self.fast = nn.Sequential(*(Residual(width, 2**i) for i in range(4)))
+        self.descend = Layer(2 * width, width, 3)
+        self.slow = nn.Sequential(*(Residual(width, 2**i) for i in range(5)))
+        self.recall = Residual(width, N_BACK, looks_back=True)
+        self.join = Layer(2 * width, width, 1)
+        self.judge = nn.Sequential(Residual(width, 1), Residual(width, 2))
+        self.head = nn.Conv1d(width, 1, 1)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        x = self.enter(self.compute_features(waveform))
+        fast = self.fast(x)
+        slow = self.recall(self.slow(self.descend(_shrink(fast))))
+        joined = self.join(torch.cat([fast, _stretch(slow)], dim=1))
+        logits: Tensor = self.head(self.judge(joined))[:, 0]
+        return logits
+
+    def compute_features(self, waveform: Tensor) -> Tensor:
+        """Bands and energies in natural logarithms less their local mean, (n, 44, n_frames)."""
+        bands = self.logmel(waveform)[:, :, :-1]
+        features = torch.cat([bands, compute_energies(waveform)], dim=1)
+        steps = _split(features).mean(dim=3)
+        half = MEAN_STEPS // 2
+        mean = functional.avg_pool1d(steps, MEAN_STEPS, 1, half, count_include_pad=False)
+        return 0.4 * (features - _stretch(mean))
+
+
+def compute_energies(waveform: Tensor) -> Tensor:
+    """Log-power of each millisecond of a frame, low notes weakened: (n, 4, n_frames)."""
+    sharp = waveform[:, 1:] - 0.97 * waveform[:, :-1]
+    half = DETECTOR.hop_length // 2  # the frame reaches from half a hop before to half behind
+    padded = torch.cat([sharp[:, :half].flip(1), sharp[:, :1], sharp[:, : -half or None]], dim=1)
+    n_parts = DETECTOR.hop_length // ENERGY_SAMPLES
+    power = padded.reshape(len(waveform), -1, n_parts, ENERGY_SAMPLES).square().mean(dim=3)
+    return torch.log(power + ENERGY_FLOOR).transpose(1, 2)
+
+
+class Layer(nn.Module):
+    """Convolution, batch norm, ReLU; (n, n_in, n_frames) → (n, n_out, n_frames)."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        pad = dilation * (kernel // 2)
+        self.conv = nn.Conv1d(n_in, n_out, kernel, padding=pad, dilation=dilation, bias=False)
+        self.norm = nn.BatchNorm1d(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.norm(self.conv(x)))
+
+
+class Residual(nn.Module):
+    """x + layer(x) of three taps, `dilation` apart; `looks_back`: the last one is the present."""
+
+    def __init__(self, width: int, dilation: int, looks_back: bool = False) -> None:
+        super().__init__()
+        ends = (2 * dilation, 0) if looks_back else (dilation, dilation)
+        self.pad = nn.ConstantPad1d(ends, 0.0)
+        self.conv = nn.Conv1d(width, width, 3, dilation=dilation, bias=False)
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + functional.relu(self.norm(self.conv(self.pad(x))))
+
+
+def _shrink(x: Tensor) -> Tensor:
+    """Mean and maximum of each step of four frames: (n, c, n_frames) → (n, 2c, n_steps)."""
+    parts = _split(x)
+    return torch.cat([parts.mean(dim=3), parts.amax(dim=3)], dim=1)
+
+
+def _split(x: Tensor) -> Tensor:
+    """(n, c, n_frames) → (n, c, n_steps, frames of a step)."""
+    return x.reshape(x.shape[0], x.shape[1], -1, FRAMES_A_STEP)
+
+
+def _stretch(x: Tensor) -> Tensor:
+    """Repeat each step for its four frames: (n, c, n_steps) → (n, c, n_frames)."""
+    return x.unsqueeze(3).expand(-1, -1, -1, FRAMES_A_STEP).flatten(2)
