@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shotprint.cli.detector_options import open_detector
 from shotprint.cli.train import telling_how_to_go_on
 
 if TYPE_CHECKING:
     from shotprint.packing import PackReport
+    from shotprint.packing.onsets import OnsetFinder
 
 _MAX_SHOWN = 20
 
@@ -48,9 +50,13 @@ def pack(
     onset_at: Annotated[
         float, typer.Option(min=0, metavar="S", help="Where in a clip its onset stands.")
     ] = 0.1,
-    max_clips: Annotated[int, typer.Option(min=1, help="Onsets a recording.")] = 4,
+    max_clips: Annotated[int, typer.Option(min=1, help="Onsets a recording.")] = 16,
+    onsets: Annotated[
+        str,
+        typer.Option(help="Clips at the shots found, at the loudest sounds, or as a JSON lists."),
+    ] = "shots",
     min_gap: Annotated[
-        float, typer.Option(metavar="S", help="Onsets nearer to a louder one are passed over.")
+        float, typer.Option(metavar="S", help="Loudest sounds nearer to a louder one: left out.")
     ] = 0.2,
     margin: Annotated[
         float, typer.Option(min=0, metavar="S", help="Kept around clips, for time shift.")
@@ -82,12 +88,24 @@ def pack(
         on_conflict=on_conflict.value,
     )
     with telling_how_to_go_on("the same command"):
-        report = pack_manifest(read_manifest(manifest), output, settings, jobs)
+        report = pack_manifest(
+            read_manifest(manifest), output, settings, jobs, _choose_finder(onsets)
+        )
     _show(report)
     hours = report.n_samples / settings.sample_rate_hz / 3600
     print(f"packed {report.n_packed} recordings ({hours:.2f} h kept) into {output}")
     if report.failed:
         raise typer.Exit(1)
+
+
+def _choose_finder(onsets: str) -> "OnsetFinder":
+    from shotprint.packing.onsets import LOUDEST, find_by_detector, find_in_list
+
+    if onsets == "loudest":
+        return LOUDEST
+    if onsets == "shots":
+        return find_by_detector(open_detector(None, None))
+    return find_in_list(onsets)
 
 
 def _show(report: "PackReport") -> None:

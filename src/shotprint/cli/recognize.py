@@ -70,6 +70,9 @@ def recognize(
     firearms: Annotated[
         Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run with this output was stopped.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")] = 0,
 ) -> None:
     """Find the shots in each recording and name the gun that fired them.
@@ -83,12 +86,16 @@ def recognize(
 
     if whole and (threshold is not None or detector is not None):
         raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
+    if resume and output is None:
+        raise typer.BadParameter("--resume needs --output: the journal stands beside that file")
     kind = _choose_format(format, output)
     settings = RecognitionSettings(channel, jobs, track)
     known = read_known(manifest) if manifest is not None else {}
     finder = None if whole else open_detector(detector, threshold)
     recognizer = Recognizer(_open_model(model, backbone, weights_dir, firearms), settings, finder)
     found = find_recordings(paths)
+    if output is not None:
+        journal = recognizer.open_journal(output.with_name(f"{output.name}.journal"), resume)
     results, is_interrupted = _run(recognizer, found)
     if kind is Format.json:
         text = recognizer.collect(results).to_json()
@@ -97,6 +104,8 @@ def recognize(
     else:
         text = _to_table(recognizer, results, top, is_file=output is not None)
     _deliver(text, output)
+    if output is not None:
+        journal.close() if is_interrupted else journal.remove()
     _finish(results, output, is_interrupted)
 
 

@@ -1,6 +1,7 @@
 """Decode the recordings of a manifest in threads and put them together in one file."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 
 from shotprint import __version__
 from shotprint.audio import read, require_sound
-from shotprint.clips import find_onsets
 from shotprint.errors import MissingExtraError, RecordingError, ShotprintError
 from shotprint.files import compute_sha256, write_beside
 from shotprint.manifest import hash_manifest
 from shotprint.packing.journal import Entry, Journal, Packed, count_stored
+from shotprint.packing.onsets import LOUDEST, OnsetFinder, choose_onsets
 from shotprint.packing.selection import fill_hashes, select_recordings
 from shotprint.packing.settings import FORMAT, PackSettings, choose_segments
 from shotprint.progress import show_progress
@@ -69,6 +70,7 @@ def pack(
     path: str | os.PathLike[str],
     settings: PackSettings = PackSettings(),
     jobs: int | None = None,
+    finder: OnsetFinder = LOUDEST,
 ) -> PackReport:
     """Decode the recordings of a manifest and write them to one HDF5 file.
 
@@ -76,6 +78,7 @@ def pack(
     ----------
     manifest : as `manifest.read_manifest` gives it
     jobs : threads, by default one a core; decoders leave the interpreter to the others
+    finder : where the clips are
 
     Returns
     -------
@@ -90,8 +93,9 @@ def pack(
     manifest, failed = fill_hashes(manifest)
     rows, duplicates, dropped = select_recordings(manifest, settings.on_conflict)
     parts = path.with_name(f"{path.name}.parts")
-    with Journal(parts, _identify(rows, settings)) as journal:
-        _pack_missing(rows, settings, journal, jobs or os.cpu_count() or 1)
+    with Journal(parts, _identify(rows, settings, finder)) as journal:
+        work = functools.partial(_pack_recording, settings=settings, finder=finder)
+        _pack_missing(rows, work, journal, jobs or os.cpu_count() or 1)
         names = rows["recording"].tolist()
         entries = [journal.entries[row] for row in range(len(rows))]
         failed.update({names[e["row"]]: e["error"] for e in entries if "error" in e})
@@ -100,6 +104,7 @@ def pack(
         if good:
             tables = _build_tables(packed_rows, good, failed)
             facts = _describe(packed_rows, settings, hash_manifest(manifest))
+            facts["onsets"] = finder.identity
             _write_pack(path, tables, facts, journal.copy_samples(good))
     shutil.rmtree(parts)
     if not good:
@@ -119,12 +124,15 @@ def pack(
 
 
 def _pack_missing(
-    rows: "DataFrame", settings: PackSettings, journal: Journal, n_threads: int
+    rows: "DataFrame",
+    pack_recording: Callable[[int, Mapping[str, str]], Packed],
+    journal: Journal,
+    n_threads: int,
 ) -> None:
     """Pack what the journal does not have, and what failed at an earlier run, once more."""
     todo = [row for row in range(len(rows)) if "segments" not in journal.entries.get(row, {})]
     work = ((row, rows.iloc[row].to_dict()) for row in todo)
-    results = _map_bounded(lambda item: _pack_recording(*item, settings), work, n_threads)
+    results = _map_bounded(lambda item: pack_recording(*item), work, n_threads)
     for packed in show_progress(results, total=len(todo), description="packing"):
         journal.add(packed)
 
@@ -143,7 +151,9 @@ def _map_bounded(
             yield pending.popleft().result()
 
 
-def _pack_recording(row: int, recording: Mapping[str, str], settings: PackSettings) -> Packed:
+def _pack_recording(
+    row: int, recording: Mapping[str, str], settings: PackSettings, finder: OnsetFinder
+) -> Packed:
     """Read, check, crop and quantise one recording; an error becomes its entry."""
     path = recording["path"]
     try:
@@ -158,7 +168,7 @@ def _pack_recording(row: int, recording: Mapping[str, str], settings: PackSettin
         reason = error.strerror or str(error)
         return Packed({"row": row, "error": reason}, np.zeros(0, np.int16))
     waveform = audio.waveform[0]
-    onsets = find_onsets(waveform, settings.sample_rate_hz, settings.clip_rule)
+    onsets = choose_onsets(finder, audio, recording["sha256"], settings.clip_rule)
     segments = choose_segments(onsets, len(waveform), settings)
     kept = np.concatenate([waveform[start:end] for start, end in segments])
     scale = max(float(np.abs(kept).max()), 1e-12) / _FULL_SCALE
@@ -173,13 +183,14 @@ def _pack_recording(row: int, recording: Mapping[str, str], settings: PackSettin
     return Packed(entry, np.rint(kept / np.float32(scale)).astype("<i2"))
 
 
-def _identify(rows: "DataFrame", settings: PackSettings) -> str:
+def _identify(rows: "DataFrame", settings: PackSettings, finder: OnsetFinder) -> str:
     """Return what must be the same for an interrupted run to be continued."""
     facts = {
         "format": FORMAT,
         "shotprint": __version__,
         "decoders": [importlib.metadata.version(name) for name in _DECODERS],
         "settings": dataclasses.asdict(settings),
+        "onsets": finder.identity,
         "recordings": hash_manifest(rows),
     }
     return json.dumps(facts, sort_keys=True)

@@ -1,21 +1,24 @@
 """Every shot of a recording recognised, and one answer a recording: the shots' average."""
 
+import dataclasses
 import functools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from shotprint.audio import FoundRecording
 from shotprint.audio.channels import parse_channel
-from shotprint.detection import Detector, Heard, Listening, Reading, append_shots
+from shotprint.detection import Detector, Heard, Listening, Reading, Section, append_shots
 from shotprint.errors import RecordingError, ShotprintError
 from shotprint.files import compute_sha256
+from shotprint.recognition.journal import Journal
 from shotprint.recognition.listening import listen
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.results import (
@@ -69,6 +72,10 @@ class Recognizer:
     ----------
     detector : finds the shots, which are then recognised one by one; None: one answer a
         recording, from its loudest sounds. A model that hears recordings whole needs none
+
+    Attributes
+    ----------
+    journal : keeps what is done and knows what was done before; None: nothing is kept
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Recognizer:
         self.model = model
         self.settings = settings or RecognitionSettings()
         self.detector = detector if model.metadata.clip_rule.length_s else None
+        self.journal: Journal | None = None
         self._trained_on = frozenset(model.metadata.data.get("trained_on", ()))
         if not model.metadata.labels:
             raise ShotprintError(
@@ -132,13 +140,26 @@ class Recognizer:
 
     def collect(self, results: Sequence[RecordingResult]) -> Results:
         """Put results together with what is needed to repeat them."""
+        return Results(**self._describe(), recordings=tuple(results))
+
+    def open_journal(self, path: Path, resume: bool) -> Journal:
+        """Keep what is done in a file, and take over what it holds with `resume`."""
+        identity = {
+            name: value if isinstance(value, Mapping) or value is None else vars(value)
+            for name, value in self._describe().items()
+        }
+        self.journal = Journal(path, identity, resume)
+        return self.journal
+
+    def _describe(self) -> dict[str, Any]:
+        """Return what is needed to repeat answers: model, detector, settings."""
         metadata = self.model.metadata
-        return Results(
-            model=ModelIdentity(
+        return {
+            "model": ModelIdentity(
                 metadata.name, metadata.version, self.model.sha256, metadata.label_names
             ),
-            detector=None if self.detector is None else identify(self.detector),
-            settings={
+            "detector": None if self.detector is None else identify(self.detector),
+            "settings": {
                 "channel": self.settings.channel,
                 "track": self.settings.track,
                 "clip_rule": asdict(metadata.clip_rule),
@@ -146,8 +167,7 @@ class Recognizer:
                 "average": "log-probabilities",
                 "calibration": dict(metadata.calibration),
             },
-            recordings=tuple(results),
-        )
+        }
 
     def _recognize(
         self,
@@ -161,7 +181,12 @@ class Recognizer:
         try:
             check()
             sha256 = compute_sha256(recording.path)
-            return self._answer(recording, sha256, check, workers)
+            if self.journal and (done := self.journal.find_recording(sha256)):
+                return dataclasses.replace(done, path=recording.name)
+            result = self._answer(recording, sha256, check, workers)
+            if self.journal:
+                self.journal.add_recording(result)
+            return result
         except Interrupted:
             raise
         except RecordingError as error:
@@ -181,7 +206,8 @@ class Recognizer:
         shots: list[AnsweredShot] = []
         warnings = self._warn_of_training(sha256)
         if self.detector is not None:
-            heard, shots = self._find_shots(recording.path, self.detector, check, workers)
+            work = functools.partial(self._answer_section, self.detector, sha256)
+            heard, shots = self._find_shots(recording.path, work, check, workers)
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
             warnings += () if shots else (NO_SHOT,)
         if not shots:
@@ -205,17 +231,28 @@ class Recognizer:
     def _find_shots(
         self,
         path: Path,
-        detector: Detector,
+        work: Callable[[Section], list[AnsweredShot]],
         check: Callable[[], None],
         workers: Executor | None,
     ) -> tuple[Heard, list[AnsweredShot]]:
         """Find and recognise the shots, the sections of a long recording several at a time."""
-        work = functools.partial(answer_section, detector=detector, model=self.model)
         reading = Reading(path, Listening(self.settings.channel, self.settings.track), check)
         shots: list[AnsweredShot] = []
         for found in map_sections(reading, work, workers, 2 * self._count_jobs()):
             append_shots(shots, found)
         return reading.heard, shots
+
+    def _answer_section(
+        self, detector: Detector, sha256: str, section: Section
+    ) -> list[AnsweredShot]:
+        """Answer a section, or take the answer from the journal."""
+        if self.journal is None or (section.is_first and section.is_last):
+            return answer_section(section, detector, self.model)
+        done = self.journal.find_section(sha256, section.index)
+        if done is None:
+            done = answer_section(section, detector, self.model)
+            self.journal.add_section(sha256, section.index, done)
+        return done
 
     def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats]:
         """Return what was heard, and the log-probabilities of the clips of the loudest onsets."""

@@ -1,4 +1,4 @@
-"""What the network hears in training: excerpts of four seconds, made up anew each time.
+"""What the network hears in training: excerpts of six seconds, made up anew each time.
 
 Stretches of recordings, one after the other · shots composed to bursts · simulated shots, all
 over background at −5 to 30 dB → recorder and codec: band, tilt, level, clipping, µ-law, a
@@ -18,9 +18,10 @@ from shotprint.training.detector.labels import FRAME_S, Labels, draw_targets, me
 from shotprint.training.detector.sets import Floats, Recording, Times
 
 RATE_HZ = DETECTOR.sample_rate_hz
-N_SAMPLES = 4 * RATE_HZ // STEP_SAMPLES * STEP_SAMPLES
+EXCERPT_S = 6.0
+N_SAMPLES = round(EXCERPT_S * RATE_HZ) // STEP_SAMPLES * STEP_SAMPLES
 N_FRAMES = N_SAMPLES // DETECTOR.hop_length
-N_FILTER = 1 << 16
+N_FILTER = 1 << 17
 
 
 class Excerpt(NamedTuple):
@@ -125,6 +126,10 @@ def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
     if kind == "burst":
         waveform, onsets_s = _compose_bursts(pool, rng)
         doubtful = np.zeros(N_FRAMES, bool)
+    elif kind == "exact" and (way := rng.random()) < 0.6:
+        compose = _repeat if way < 0.3 else _overlay
+        waveform, onsets_s = compose(pool, rng)
+        doubtful = np.zeros(N_FRAMES, bool)
     else:
         waveform, onsets_s, doubtful = _join(pool, getattr(pool, kind), rng)
     if pool.without and rng.random() < (0.7 if kind == "burst" else 0.25):
@@ -184,7 +189,7 @@ def _compose_bursts(pool: Pool, rng: np.random.Generator) -> tuple[Floats, Times
     waveform = np.zeros(N_SAMPLES + RATE_HZ, np.float32)
     onsets: list[float] = []
     now_s = float(rng.uniform(0.1, 1.0))
-    while now_s < 3.7:
+    while now_s < EXCERPT_S - 0.3:
         gap_s = float(rng.choice([rng.uniform(0.045, 0.16), rng.uniform(0.15, 0.6)], p=[0.8, 0.2]))
         n_shots = int(rng.integers(1, 13))
         level = 10 ** (-rng.uniform(0, 20) / 20)
@@ -194,12 +199,53 @@ def _compose_bursts(pool: Pool, rng: np.random.Generator) -> tuple[Floats, Times
             shot = sources[int(rng.integers(n_sources))]
             start = round((now_s - shot.onsets_s[0]) * RATE_HZ)
             part = shot.waveform * np.float32(level * 10 ** (rng.normal(0, 1.5) / 20))
-            if start >= 0 and now_s < 3.95:
+            if start >= 0 and now_s < EXCERPT_S - 0.05:
                 waveform[start : start + len(part)] += part[: len(waveform) - start]
                 onsets.append(shot.onsets_s[0] + start / RATE_HZ)
             now_s += gap_s * float(rng.normal(1, 0.04))
         now_s += float(rng.uniform(0.15, 1.5))
     return waveform[:N_SAMPLES], np.array(onsets)
+
+
+def _repeat(pool: Pool, rng: np.random.Generator) -> tuple[Floats, Times]:
+    """One recorded shot with all its echoes several times, at gaps that nobody fired."""
+    alone = [place for place in pool.exact if len(_onsets(pool.recordings[place])) == 1]
+    recording = pool.recordings[int(rng.choice(alone or pool.exact))]
+    times_s = np.sort(rng.uniform(0.05, EXCERPT_S - 0.1, int(rng.integers(1, 7))))
+    times_s = times_s[np.diff(times_s, prepend=-1.0) > 0.05]
+    waveform, onsets = np.zeros(N_SAMPLES, np.float32), []
+    first_s = float(_onsets(recording)[0])
+    for place, time_s in enumerate(times_s.tolist()):
+        # The first one brings the noise before it; of the others it would be heard to begin.
+        lead_s = first_s if place == 0 else 0.01
+        onsets += _lay(waveform, recording, time_s - first_s, first_s - lead_s, rng)
+    return waveform, np.array(onsets)
+
+
+def _overlay(pool: Pool, rng: np.random.Generator) -> tuple[Floats, Times]:
+    """Two recordings at once."""
+    waveform, onsets = np.zeros(N_SAMPLES, np.float32), []
+    for _ in range(2):
+        recording = pool.recordings[int(rng.choice(pool.exact))]
+        shift_s = float(rng.uniform(-0.5, 0.5))
+        onsets += _lay(waveform, recording, shift_s, 0.0, rng)
+    return waveform, np.array(onsets)
+
+
+def _lay(
+    waveform: Floats, recording: Recording, shift_s: float, from_s: float, rng: np.random.Generator
+) -> list[float]:
+    """Add a recording from `from_s` on, moved by `shift_s`, to an excerpt; return its onsets."""
+    shift = round(shift_s * RATE_HZ)
+    begin = max(round(from_s * RATE_HZ), -shift, 0)
+    part = recording.waveform[begin : N_SAMPLES - shift].copy()
+    n_fade = min(len(part), round(0.005 * RATE_HZ))
+    part[:n_fade] *= np.linspace(0, 1, n_fade, dtype=np.float32)
+    level = 10 ** (rng.uniform(-8, 0) / 20) / max(1e-6, float(np.abs(recording.waveform).max()))
+    waveform[begin + shift : begin + shift + len(part)] += part * np.float32(level)
+    moments_s = _onsets(recording) + shift / RATE_HZ
+    inside = (moments_s >= max(0.0, (begin + shift) / RATE_HZ)) & (moments_s < EXCERPT_S)
+    return [float(moment) for moment in moments_s[inside]]
 
 
 def _add_background(pool: Pool, waveform: Floats, rng: np.random.Generator) -> Floats:

@@ -19,7 +19,7 @@ from shotprint.detection.facts import DETECTOR, FRAMES_A_STEP
 ENERGY_SAMPLES = 12  # 1 ms
 ENERGY_FLOOR = 1e-9  # the power of about one step of 16 bits
 MEAN_STEPS = 43  # 0.69 s
-N_BACK = 32  # steps between the taps of the last slow layer, which looks back only
+N_BACK = (32, 64)  # steps between the taps of the last slow layers, which look back only
 
 
 class DetectorNetwork(nn.Module):
@@ -33,11 +33,11 @@ class DetectorNetwork(nn.Module):
         super().__init__()
         self.logmel = LogMel(DETECTOR)
         n_features = DETECTOR.n_mels + DETECTOR.hop_length // ENERGY_SAMPLES
-        self.enter = Layer(n_features, width, 5)
+        self.enter = Layer(2 * n_features, width, 5)
         self.fast = nn.Sequential(*(Residual(width, 2**i) for i in range(4)))
         self.descend = Layer(2 * width, width, 3)
         self.slow = nn.Sequential(*(Residual(width, 2**i) for i in range(5)))
-        self.recall = Residual(width, N_BACK, looks_back=True)
+        self.recall = nn.Sequential(*(Residual(width, n, looks_back=True) for n in N_BACK))
         self.join = Layer(2 * width, width, 1)
         self.judge = nn.Sequential(Residual(width, 1), Residual(width, 2))
         self.head = nn.Conv1d(width, 1, 1)
@@ -57,7 +57,7 @@ class DetectorNetwork(nn.Module):
         steps = _split(features).mean(dim=3)
         half = MEAN_STEPS // 2
         mean = functional.avg_pool1d(steps, MEAN_STEPS, 1, half, count_include_pad=False)
-        return 0.4 * (features - _stretch(mean))
+        return torch.cat([0.4 * (features - _stretch(mean)), 0.2 * features + 1.5], dim=1)
 
 
 def compute_energies(waveform: Tensor) -> Tensor:
