@@ -198,8 +198,8 @@ def _join(frames: Iterator[Any], timeline: Timeline) -> Iterator[tuple[int, Floa
             n_held = 0
         if its_form != form:
             fifo, form = av.AudioFifo(), its_form
-        for n_samples in _split(round(silence_s * form[2]), form[1]):
-            yield form[2], np.zeros((form[1], n_samples), np.float32)
+        if silence_s:
+            yield from _make_silence(silence_s, form)
         frame.pts = None  # the queue would refuse what does not follow
         fifo.write(frame)
         n_held += frame.samples
@@ -208,10 +208,12 @@ def _join(frames: Iterator[Any], timeline: Timeline) -> Iterator[tuple[int, Floa
     timeline.finish()
 
 
-def _split(n_samples: int, n_channels: int) -> Iterator[int]:
-    n_block = max(1, sources.BLOCK_VALUES // n_channels)
+def _make_silence(silence_s: float, form: tuple[str, int, int]) -> Iterator[tuple[int, Floats]]:
+    """Yield zeros in blocks."""
+    _, n_channels, rate_hz = form
+    n_samples, n_block = round(silence_s * rate_hz), max(1, sources.BLOCK_VALUES // n_channels)
     for start in range(0, n_samples, n_block):
-        yield min(n_block, n_samples - start)
+        yield rate_hz, np.zeros((n_channels, min(n_block, n_samples - start)), np.float32)
 
 
 def _to_float(frame: Any) -> Floats:

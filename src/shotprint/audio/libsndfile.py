@@ -11,13 +11,10 @@ import numpy as np
 import soundfile
 
 from shotprint.audio import ffmpeg, sources
+from shotprint.audio.ends import SLOPPY_BYTES, UNKNOWN_SIZE
 from shotprint.audio.sources import TOLERANCE_S, Floats, Source
 from shotprint.errors import RecordingError
 
-# A chunk that states a size from here on was written into a pipe, its length unknown.
-UNKNOWN_SIZE = 0x7FFFF000
-# Some writers err by the length of the header.
-SLOPPY_BYTES = 64
 # A file that states no samples but is larger was never finished.
 MAX_HEADER_BYTES = 8192
 
@@ -57,13 +54,15 @@ def open_with_libsndfile(path: Path, stack: contextlib.ExitStack) -> Source | No
 
 
 def _is_for_ffmpeg(path: Path) -> bool:
-    """Tell Ogg, of which libsndfile reads one stream of several, and MPEG (ID3, sync bits).
+    """Tell Ogg, of which libsndfile reads one stream of several, and MPEG by bytes and name.
 
-    Of that it leaves out what its first frame does not announce, and its warnings go to stderr.
+    Of MPEG it reads what the first frame announces and no more, and warns on stderr.
     """
+    if path.suffix.lower() in (".mp1", ".mp2", ".mp3", ".m1a", ".m2a", ".m3a"):
+        return True
     with path.open("rb") as file:
         head = file.read(4)
-    return head == b"OggS" or head[:3] == b"ID3" or (head[0] == 0xFF and head[1:2] >= b"\xe0")
+    return head.startswith((b"OggS", b"ID3")) or (head[0] == 0xFF and head[1:2] >= b"\xe0")
 
 
 def _find_unfinished(path: Path, stack: contextlib.ExitStack) -> Source | None:

@@ -61,11 +61,10 @@ class Timeline:
         if frame.sample_rate != self._rate_hz and round(1 / self._tick_s) == self._rate_hz:
             self._trusted = False  # timestamps that count samples: of which rate?
         length_s = frame.samples / frame.sample_rate
-        lag_s = self._time_s(frame) - self.now_s
-        if following is not None:
+        lag_s, silence_s = self._time_s(frame) - self.now_s, 0.0
+        if following is not None and not -MAX_OVERLAP_S <= lag_s <= MIN_GAP_S:
             next_lag_s = self._time_s(following) - self.now_s - length_s
             lag_s = min(lag_s, next_lag_s, key=abs)
-        silence_s = 0.0
         if MIN_GAP_S < lag_s <= MAX_GAP_S - sum(gap_s for _, gap_s in self._gaps):
             silence_s = lag_s
             self._gaps.append((self.now_s, lag_s))
