@@ -199,9 +199,10 @@ def judge(path, case):
             assert all("\n" not in text for text in block.warnings)
         return "; ".join(block.warnings)
     except RecordingError as error:
-        assert str(error).startswith(f"{path}: ")
-        assert len(str(error).splitlines()) == 1
-        return str(error).removeprefix(f"{path}: ")
+        text = str(error)
+    assert text.startswith(f"{path}: ")
+    assert len(text.splitlines()) == 1
+    return text
 
 
 def _run_child(first, n_cases, folder):
@@ -230,9 +231,9 @@ def _run(first, n_cases, folder):
     failures, stop = [], first + n_cases
     while first < stop:
         with (folder / "stderr").open("wb") as stderr:
+            numbers = "--first", str(first), "--cases", str(min(stop - first, 250))
             child = subprocess.run(
-                [sys.executable, __file__, "--child", str(folder), "--first", str(first)]
-                + ["--cases", str(min(stop - first, 250))],
+                [sys.executable, __file__, "--child", folder, *numbers],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
