@@ -2,13 +2,13 @@
 
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,74 +18,7 @@ import soundfile
 
 from shotprint import audio
 from shotprint.errors import RecordingError, ShotprintError
-
-LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
-
-
-def make_tone(rate_hz, n_channels=1, duration_s=1.0, frequency_hz=1000.0, amplitude=0.25):
-    """Return the same tone on every channel, (n_channels, n_samples)."""
-    time_s = np.arange(round(rate_hz * duration_s)) / rate_hz
-    tone = amplitude * np.sin(2 * np.pi * frequency_hz * time_s)
-    return np.tile(tone.astype(np.float32), (n_channels, 1))
-
-
-def make_noise(n_channels, n_samples, seed=0, amplitude=0.1):
-    rng = np.random.default_rng(seed)
-    return (amplitude * rng.standard_normal((n_channels, n_samples))).astype(np.float32)
-
-
-def measure_tone(waveform, rate_hz):
-    """Return the frequency and amplitude of the strongest tone in the middle of a waveform."""
-    n = len(waveform)
-    middle = waveform[n // 4 : 3 * n // 4].astype(np.float64)
-    window = np.hanning(len(middle))
-    spectrum = np.abs(np.fft.rfft(middle * window))
-    frequency_hz = np.argmax(spectrum) * rate_hz / len(middle)
-    return frequency_hz, np.sqrt(2 * np.mean(middle**2))
-
-
-def encode(path, waveform, rate_hz, codec, *, video=None, options=None):
-    """Write a file with FFmpeg: sound in `codec` (None: none), `video` codec beside it."""
-    with av.open(str(path), "w", options=options or {}) as container:
-        picture = container.add_stream(video, rate=10) if video else None
-        if picture:
-            picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
-        sound = None
-        if codec:
-            layout = LAYOUTS[len(waveform)]
-            try:
-                sound = container.add_stream(codec, rate=rate_hz, layout=layout)
-            except av.codec.codec.UnknownCodecError:
-                pytest.skip(f"this build of PyAV has no encoder {codec}")
-            if codec not in ("libopencore_amrnb", "flac", "alac"):
-                sound.bit_rate = 192_000
-        if picture:
-            for i in range(10):
-                frame = av.VideoFrame(64, 64, "yuv420p")
-                for plane in frame.planes:
-                    plane.update(bytes(plane.buffer_size))
-                frame.pts, frame.time_base = i, Fraction(1, 10)
-                container.mux(picture.encode(frame))
-            container.mux(picture.encode(None))
-        if sound:
-            for frame in _frames(waveform, rate_hz, sound):
-                container.mux(sound.encode(frame))
-            container.mux(sound.encode(None))
-
-
-def _frames(waveform, rate_hz, sound):
-    layout = LAYOUTS[len(waveform)]
-    whole = av.AudioFrame(format="flt", layout=layout, samples=waveform.shape[1])
-    whole.planes[0].update(np.ascontiguousarray(waveform.T).tobytes())
-    whole.sample_rate, whole.pts = rate_hz, 0
-    resampler = av.AudioResampler(
-        format=sound.format,
-        layout=layout,
-        rate=rate_hz,
-        frame_size=sound.codec_context.frame_size or 4096,
-    )
-    return [*resampler.resample(whole), *resampler.resample(None)]
-
+from sounds import encode, make_noise, make_tone, measure_tone
 
 FASTSTART = {"movflags": "faststart"}
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "100000"}
@@ -354,7 +287,7 @@ NOISE = make_noise(3, 48_000)
         (np.stack([NOISE[0], -0.6 * NOISE[0]]), "0 and 1"),
         (np.stack([NOISE[0], -0.9 * NOISE[0] + 0.3 * NOISE[1]]), "0 and 1"),
         (np.stack([NOISE[1], NOISE[0], NOISE[2], -NOISE[0]]), "1 and 3"),
-        (np.stack([NOISE[0] + 0.5, -NOISE[0] + 0.5]), "0 and 1"),
+        (np.stack([NOISE[0] + 0.09, -NOISE[0] + 0.09]), "0 and 1"),
         (NOISE, None),
         (np.stack([NOISE[0], NOISE[0]]), None),
         (np.stack([NOISE[0], -0.1 * NOISE[0]]), None),  # too faint to take anything away
@@ -407,7 +340,7 @@ def test_blocks_join_to_the_whole(tmp_path, monkeypatch, name, channel, sample_r
         soundfile.write(tmp_path / name, waveform.T, rate_hz, format=form, subtype=subtype)
     asked = {"channel": channel, "sample_rate_hz": sample_rate_hz}
     whole = audio.read(tmp_path / name, **asked)
-    monkeypatch.setattr("shotprint.audio.decoding.BLOCK_VALUES", 20_000)
+    monkeypatch.setattr("shotprint.audio.sources.BLOCK_VALUES", 20_000)
     in_pieces = audio.read(tmp_path / name, **asked)
     assert np.abs(in_pieces.waveform - whole.waveform).max() < 1e-6
     for block_s in (0.01, 0.7, 100.0):
@@ -429,7 +362,7 @@ def test_the_last_block_carries_the_warnings(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mka"])
 def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("shotprint.audio.decoding.BLOCK_VALUES", 1 << 18)
+    monkeypatch.setattr("shotprint.audio.sources.BLOCK_VALUES", 1 << 18)
 
     def peak_of(duration_s):
         waveform = np.tile(NOISE[:2], (1, duration_s))
@@ -458,7 +391,7 @@ def test_read_refuses_what_is_too_long(tmp_path):
 @pytest.mark.parametrize("block_values", [1 << 21, 5000])
 def test_a_part_equals_the_same_part_of_the_whole(recordings, monkeypatch, name, block_values):
     whole = audio.read(recordings(name))
-    monkeypatch.setattr("shotprint.audio.decoding.BLOCK_VALUES", block_values)
+    monkeypatch.setattr("shotprint.audio.sources.BLOCK_VALUES", block_values)
     rate_hz = whole.sample_rate_hz
     for start_s, duration_s in [(0.0, 0.25), (0.3, 0.25), (0.5, None), (0.9, 5.0)]:
         part = audio.read(recordings(name), start_s=start_s, duration_s=duration_s)
@@ -574,8 +507,8 @@ def test_a_flac_with_a_damaged_middle_goes_on_after_it(tmp_path):
     content[middle : middle + 2000] = bytes(2000)
     (tmp_path / "a.flac").write_bytes(content)
     damaged = audio.read(tmp_path / "a.flac")
-    assert 1.5 < damaged.duration_s < 2.0
-    assert damaged.warnings
+    assert damaged.duration_s == pytest.approx(2.0, abs=0.001)
+    assert re.match(r"a gap of 0\.\d\d s at [01]\.\d\d s filled with silence", damaged.warnings[0])
 
 
 FUZZED = ["s16.wav", "s16.flac", "s16.aiff", "vorbis.ogg", "music.mp3", "phone.m4a", "video.mkv"]

@@ -18,16 +18,17 @@ from shotprint.audio.reading import (
     probe,
     read,
     require_sound,
-    resample,
     stream,
     write_wav,
 )
+from shotprint.audio.resampling import Resampler, resample
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "Audio",
     "FoundRecording",
     "Probe",
+    "Resampler",
     "find_recordings",
     "probe",
     "read",

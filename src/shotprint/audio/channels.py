@@ -5,7 +5,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.audio.decoding import Floats
+from shotprint.audio.sources import Floats
 from shotprint.errors import RecordingError, ShotprintError
 
 # Two channels whose mix has less than this share of their mean power cancel each other (−6 dB).
@@ -14,6 +14,12 @@ CANCELLED_POWER = 0.25
 FAINT_POWER = 0.01
 # Samples beyond ±2³¹ times full scale are damage, not sound.
 MAX_MAGNITUDE = 2.0**31
+
+# A sample from here to 1 is at full scale, be it of 8 bits; with a larger share of such samples a
+# recording is clipped all the time, not at the shots only.
+FULL_SCALE, CLIPPED_SHARE = 0.99, 0.2
+# A larger mean of the samples is worth a word: microphones and converters stay below.
+MAX_OFFSET = 0.1
 
 
 def parse_channel(channel: str) -> str | int:
@@ -32,7 +38,10 @@ def pick_channels(block: Floats, chosen: str | int) -> Floats:
     if chosen == "each" or len(block) == 1:
         return block
     if chosen == "mix":
-        mixed: Floats = block.mean(axis=0, keepdims=True)
+        mixed = block[:1].copy()
+        for channel in block[1:]:  # six times as fast as mean(axis=0)
+            mixed += channel
+        mixed *= np.float32(1 / len(block))
         return mixed
     return block[[int(chosen)]]
 
@@ -51,23 +60,46 @@ class Tally:
     def __init__(self, n_channels: int) -> None:
         self.n_samples = 0
         self.n_not_finite = 0
+        self._n_full = np.zeros(n_channels, np.int64)  # at full scale
         self._sums = np.zeros(n_channels)
         self._products = np.zeros((n_channels, n_channels))
 
-    def clean(self, block: Floats) -> Floats:
-        """Return the block with 0 for NaN, infinite and absurd samples, and count them."""
-        if block.size == 0 or (block.min() >= -MAX_MAGNITUDE and block.max() <= MAX_MAGNITUDE):
-            return block
+    def add(self, block: Floats) -> Floats:
+        """Count a block (n_channels, n_samples) in.
+
+        Returns
+        -------
+        The block with 0 for NaN, infinite and absurd samples, which are counted.
+        """
+        products = _multiply(block)
+        if not np.diag(products).max(initial=0) <= MAX_MAGNITUDE**2:  # true of NaN as well
+            block = self._clean(block)
+            products = _multiply(block)
+        self.n_samples += block.shape[1]
+        self._sums += block.sum(axis=1)
+        self._products += products
+        if max(block.max(initial=0), -block.min(initial=0)) >= FULL_SCALE:
+            peaks = np.abs(block)
+            self._n_full += np.count_nonzero((peaks >= FULL_SCALE) & (peaks <= 1), axis=1)
+        return block
+
+    def _clean(self, block: Floats) -> Floats:
         good = np.abs(block) <= MAX_MAGNITUDE
         self.n_not_finite += int(good.size - np.count_nonzero(good))
         return np.where(good, block, np.float32(0))
 
-    def add(self, block: Floats) -> None:
-        """Add a block (n_channels, n_samples)."""
-        self.n_samples += block.shape[1]
-        if len(block) > 1:
-            self._sums += block.sum(axis=1)
-            self._products += block @ block.T
+    def level_warnings(self, chosen: str | int) -> list[str]:
+        """Say where the channels used are clipped all the time or do not swing around 0."""
+        used = slice(chosen, chosen + 1) if isinstance(chosen, int) else slice(None)
+        clipped = self._n_full[used].max() / max(1, self.n_samples)
+        means = self._sums[used] / max(1, self.n_samples)
+        mean = means[np.argmax(np.abs(means))]
+        warnings = []
+        if clipped > CLIPPED_SHARE:
+            warnings.append(f"clipped: {clipped:.0%} of its samples are at full scale")
+        if abs(mean) > MAX_OFFSET:
+            warnings.append(f"its samples lie around {mean:+.2f} of full scale instead of 0")
+        return warnings
 
     def loudest(self) -> int:
         """Return the channel of the largest power, its constant part left out."""
@@ -93,6 +125,12 @@ class Tally:
     def _covariance(self) -> NDArray[np.float64]:
         mean = self._sums / max(1, self.n_samples)
         return self._products / max(1, self.n_samples) - np.outer(mean, mean)
+
+
+def _multiply(block: Floats) -> Floats:
+    """Return the product of each channel with each: thrice as fast as block @ block.T."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack([block @ channel for channel in block])
 
 
 def select_channels(waveform: Floats, channel: str) -> tuple[Floats, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shotprint.audio.decoding import PathLike
+from shotprint.audio.sources import PathLike
 
 # fmt: off
 AUDIO_EXTENSIONS = frozenset((

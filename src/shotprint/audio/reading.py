@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from shotprint.audio.channels import Tally, missing_channel, parse_channel, pick_channels
-from shotprint.audio.decoding import Floats, PathLike, Source, open_source, recording_error
+from shotprint.audio.decoding import open_source
+from shotprint.audio.resampling import Resampler
+from shotprint.audio.sources import Floats, PathLike, Source, recording_error
 from shotprint.errors import ShotprintError
 from shotprint.files import write_beside
 
@@ -37,11 +38,16 @@ class Probe:
     sample_rate_hz: int
     n_channels: int
     duration_s: float | None  # None: not stated
+    n_tracks: int = 1  # of sound
 
 
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """A decoded recording or a block of one; `waveform` is float32 (n_channels, n_samples)."""
+    """A decoded recording or a block of one; `waveform` is float32 (n_channels, n_samples).
+
+    `start_s` is when its first sample is heard on the clock of a player, which starts with the
+    earliest of pictures and sound.
+    """
 
     waveform: Floats
     sample_rate_hz: int
@@ -49,6 +55,7 @@ class Audio:
     source_channels: int
     warnings: tuple[str, ...] = ()
     swing: float | None = None  # largest minus smallest sample of a channel before resampling
+    start_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -60,6 +67,7 @@ class Audio:
 class _Request:
     sample_rate_hz: int | None
     channel: str
+    track: int | None
     start_s: float = 0.0
     duration_s: float | None = None
 
@@ -70,6 +78,8 @@ class _Request:
                 f"{self.duration_s} s from {self.start_s} s were asked for; "
                 "the start must be 0 or later, the duration above 0"
             )
+        if self.track is not None and self.track < 0:
+            raise ShotprintError(f"track {self.track} was asked for; give a number from 0")
 
 
 class _Reading:
@@ -80,9 +90,15 @@ class _Reading:
         self.request = request
         self.sample_rate_hz = request.sample_rate_hz or source.sample_rate_hz
         self.swing = 0.0
+        self.first_sample, _ = _find_span(source, request)
         self._chosen = chosen
         self._tally = Tally(source.n_channels)
         self._lowest, self._highest = np.inf, -np.inf
+
+    @property
+    def start_s(self) -> float:
+        """When the first sample is heard on the player's clock."""
+        return self.source.start_s + self.first_sample / self.source.sample_rate_hz
 
     @property
     def read_s(self) -> float:
@@ -91,25 +107,18 @@ class _Reading:
 
     def pieces(self) -> Iterator[Floats]:
         """Yield the waveform (n_channels, n_samples) in pieces of any length."""
-        rates = self.source.sample_rate_hz, self.sample_rate_hz
-        if rates[0] == rates[1]:
-            yield from self._selected()
-            return
-        resampler: Any = None
-        held: Floats | None = None
+        resampler: Resampler | None = None
         for block in self._selected():
             if resampler is None:
-                resampler = soxr.ResampleStream(*rates, len(block))
-            if held is not None:
-                yield resampler.resample_chunk(held).T
-            held = np.ascontiguousarray(block.T)
-        if held is not None:
-            yield resampler.resample_chunk(held, last=True).T
+                rates_hz = self.source.sample_rate_hz, self.sample_rate_hz
+                resampler = Resampler(*rates_hz, len(block))
+            yield resampler.push(block)
+        if resampler is not None:
+            yield resampler.finish()
 
     def _selected(self) -> Iterator[Floats]:
         for block in _decode(self.source, self.request):
-            block = self._tally.clean(block)
-            self._tally.add(block)
+            block = self._tally.add(block)
             selected = pick_channels(block, self._chosen)
             lowest, highest = selected.min(axis=1), selected.max(axis=1)
             self._lowest = np.minimum(self._lowest, lowest)
@@ -125,11 +134,11 @@ class _Reading:
         if tally.n_not_finite >= MAX_NOT_FINITE * n_values:
             text = f"{tally.n_not_finite} of its {n_values} samples are no finite numbers"
             raise recording_error(source.path, f"{text}; export it again as WAV or FLAC")
-        warnings = []
+        n_left_out, warnings = source.damage.n_left_out, list(source.damage.remarks)
         shortness = self._shortness() if self.request.duration_s is None else None
-        if source.n_left_out > 1 or (source.n_left_out and not shortness):
-            n = source.n_left_out
-            warnings.append(f"damaged: {n} piece{'s' * (n > 1)} of sound left out, undecodable")
+        if n_left_out > 1 or (n_left_out and not shortness):
+            pieces = f"{n_left_out} piece{'s' * (n_left_out > 1)}"
+            warnings.append(f"damaged: {pieces} of sound left out, undecodable")
         if tally.n_not_finite:
             warnings.append(f"{tally.n_not_finite} samples that are no finite numbers are set to 0")
         if shortness:
@@ -137,6 +146,7 @@ class _Reading:
         peak = float(max(np.max(self._highest), -np.min(self._lowest)))
         if peak > MAX_PEAK:
             warnings.append(f"its samples reach {peak:.0f} where ±1 is full scale")
+        warnings += tally.level_warnings(self._chosen)
         if self._chosen == "mix" and (cancelling := tally.phase_warning()):
             warnings.append(cancelling)
         return tuple(warnings)
@@ -145,9 +155,11 @@ class _Reading:
         if self._tally.n_samples:
             return
         promised_s = (self.source.n_promised or 0) / self.source.sample_rate_hz
-        start_s = self.request.start_s
-        if 0 < promised_s <= start_s:
-            text = f"it ends at {promised_s:.2f} s, before the start asked for ({start_s:.2f} s)"
+        end_s, start_s = self.source.start_s + promised_s, self.request.start_s
+        if promised_s > 0 and end_s <= start_s:
+            text = f"it ends at {end_s:.2f} s, before the start asked for ({start_s:.2f} s)"
+        elif _find_span(self.source, self.request)[1] == 0:
+            text = f"its sound begins at {self.source.start_s:.2f} s, after the part asked for"
         elif promised_s or self.source.present_share < 1 or self.source.lacks_end:
             text = "cut short or damaged: no sound can be decoded"
         else:
@@ -157,7 +169,7 @@ class _Reading:
     def _shortness(self) -> str | None:
         """Say how much of the recording is there if it was cut short."""
         source = self.source
-        read_s = self.request.start_s + self.read_s
+        read_s = self.first_sample / source.sample_rate_hz + self.read_s
         promised_s = (source.n_promised or 0) / source.sample_rate_hz
         if source.present_share < 1:
             promised_s = max(promised_s, read_s / source.present_share)
@@ -168,13 +180,23 @@ class _Reading:
         return None
 
 
+def _find_span(source: Source, request: _Request) -> tuple[int, int | None]:
+    """Return the first sample asked for and how many; None: to the end."""
+    start = round((request.start_s - source.start_s) * source.sample_rate_hz)
+    if request.duration_s is None:
+        return max(0, start), None
+    n_samples = max(1, round(request.duration_s * source.sample_rate_hz))
+    return max(0, start), max(0, n_samples + min(0, start))
+
+
 def _decode(source: Source, request: _Request) -> Iterator[Floats]:
     """Yield the blocks that lie within the span of time asked for."""
-    start = round(request.start_s * source.sample_rate_hz)
-    if request.duration_s is None:
+    start, n_left = _find_span(source, request)
+    if n_left is None:
         yield from source.blocks(start)
         return
-    n_left = max(1, round(request.duration_s * source.sample_rate_hz))
+    if n_left == 0:
+        return
     for block in source.blocks(start):
         yield block[:, :n_left]
         n_left -= block.shape[1]
@@ -184,7 +206,7 @@ def _decode(source: Source, request: _Request) -> Iterator[Floats]:
 
 @contextlib.contextmanager
 def _open_reading(path: Path, request: _Request) -> Iterator[_Reading]:
-    with open_source(path) as source:
+    with open_source(path, request.track) as source:
         chosen = parse_channel(request.channel)
         if problem := missing_channel(chosen, source.n_channels):
             raise recording_error(path, problem)
@@ -194,22 +216,22 @@ def _open_reading(path: Path, request: _Request) -> Iterator[_Reading]:
 
 
 def _find_loudest(path: Path, request: _Request) -> int:
-    with open_source(path) as source:
+    with open_source(path, request.track) as source:
         tally = Tally(source.n_channels)
         for block in _decode(source, request):
-            tally.add(tally.clean(block))
+            tally.add(block)
     return tally.loudest()
 
 
-def probe(path: PathLike) -> Probe:
+def probe(path: PathLike, *, track: int | None = None) -> Probe:
     """Return what the header of a recording states.
 
     Raises
     ------
     RecordingError
-        The file is missing, empty, no sound, or a video without sound.
+        The file is missing, empty, no sound, a video without sound, or has no such track.
     """
-    with open_source(Path(path)) as source:
+    with open_source(Path(path), track) as source:
         n_promised, rate_hz = source.n_promised, source.sample_rate_hz
         return Probe(
             path=source.path,
@@ -218,6 +240,7 @@ def probe(path: PathLike) -> Probe:
             sample_rate_hz=rate_hz,
             n_channels=source.n_channels,
             duration_s=None if n_promised is None else n_promised / rate_hz,
+            n_tracks=source.n_tracks,
         )
 
 
@@ -226,6 +249,7 @@ def read(
     *,
     sample_rate_hz: int | None = None,
     channel: str = "mix",
+    track: int | None = None,
     start_s: float = 0.0,
     duration_s: float | None = None,
     max_duration_s: float = MAX_READ_S,
@@ -236,22 +260,28 @@ def read(
     ----------
     sample_rate_hz : the rate of the waveform, by default the recording's own
     channel : ``mix`` (the mean of all), ``loudest``, ``each`` or a number from ``0``
+    track : which track of sound, from 0; by default the one that FFmpeg thinks best
+    start_s, duration_s : on the player's clock, as `Audio.start_s`
     max_duration_s : a longer recording is refused; `stream` reads it in bounded memory
 
     Returns
     -------
     Audio with one channel, or every channel for ``each``. Its warnings say where the file was
-    cut short or damaged, held NaN or infinite samples (set to 0, below 1 %), or where mixing
-    cancels channels in opposite phase. Silence is no error here, see `require_sound`.
+    cut short or damaged, held NaN or infinite samples (set to 0, below 1 %), misses sound in the
+    middle (filled with silence, so that what follows keeps its time), changes its rate, is clipped
+    all the time, or where mixing cancels channels in opposite phase. Sound that begins after the
+    pictures is not padded: see `Audio.start_s`. Silence is no error here, see `require_sound`.
 
     Raises
     ------
     RecordingError
         The file is missing, empty, no sound, a video without sound, without samples, of too
-        many samples that are no numbers, longer than `max_duration_s`, or has no such channel.
+        many samples that are no numbers, longer than `max_duration_s`, or has no such channel or
+        track.
     """
     path = Path(path)
-    with _open_reading(path, _Request(sample_rate_hz, channel, start_s, duration_s)) as reading:
+    request = _Request(sample_rate_hz, channel, track, start_s, duration_s)
+    with _open_reading(path, request) as reading:
         parts: list[Floats] = []
         for part in reading.pieces():
             parts.append(part)
@@ -269,7 +299,9 @@ def _refuse_long(path: Path, duration_s: float, max_duration_s: float) -> None:
         )
 
 
-def _to_audio(waveform: Floats, reading: _Reading, warnings: tuple[str, ...]) -> Audio:
+def _to_audio(
+    waveform: Floats, reading: _Reading, warnings: tuple[str, ...], n_before: int = 0
+) -> Audio:
     return Audio(
         waveform=np.ascontiguousarray(waveform),
         sample_rate_hz=reading.sample_rate_hz,
@@ -277,6 +309,7 @@ def _to_audio(waveform: Floats, reading: _Reading, warnings: tuple[str, ...]) ->
         source_channels=reading.source.n_channels,
         warnings=warnings,
         swing=reading.swing,
+        start_s=reading.start_s + n_before / reading.sample_rate_hz,
     )
 
 
@@ -286,28 +319,31 @@ def stream(
     block_s: float = 10.0,
     sample_rate_hz: int | None = None,
     channel: str = "mix",
+    track: int | None = None,
 ) -> Iterator[Audio]:
     """Yield a recording of any length in blocks of `block_s`, the last one shorter.
 
-    Joined, the blocks equal what `read` gives. Memory is bounded by the block. The last block
-    carries the warnings, and its `swing` is that of the whole recording. ``loudest`` reads the
-    file twice, for one channel must serve all.
+    Joined, the blocks equal what `read` gives; each has its own `start_s`. Memory is bounded by
+    the block. The last block carries the warnings, and its `swing` is that of the whole
+    recording. ``loudest`` reads the file twice, for one channel must serve all.
 
     Raises
     ------
     RecordingError
         As `read`; where too many samples are no numbers, after the last but one block.
     """
-    with _open_reading(Path(path), _Request(sample_rate_hz, channel)) as reading:
+    with _open_reading(Path(path), _Request(sample_rate_hz, channel, track)) as reading:
         n_block = max(1, round(block_s * reading.sample_rate_hz))
         held: Floats | None = None
+        n_before = 0
         for block in _in_blocks(reading.pieces(), n_block):
             if held is not None:
-                yield _to_audio(held, reading, ())
+                yield _to_audio(held, reading, (), n_before)
+                n_before += held.shape[1]
             held = block
         warnings = reading.finish()
         if held is not None:
-            yield _to_audio(held, reading, warnings)
+            yield _to_audio(held, reading, warnings, n_before)
 
 
 def _in_blocks(pieces: Iterable[Floats], n_block: int) -> Iterator[Floats]:
@@ -340,19 +376,6 @@ def require_sound(audio: Audio, path: PathLike) -> None:
     if any("opposite phase" in warning for warning in audio.warnings):
         raise recording_error(path, "its channels cancel each other; try --channel loudest")
     raise recording_error(path, "silent: there is no sound in it")
-
-
-def resample(waveform: Floats, from_hz: float, to_hz: float) -> Floats:
-    """Return the waveform (…, n_samples) at another rate (soxr, quality HQ).
-
-    A tone below 0.91 of the lower Nyquist frequency stays as it is, one above that frequency
-    vanishes; n_samples becomes n_samples · to_hz / from_hz, rounded.
-    """
-    if from_hz == to_hz:
-        return waveform.astype(np.float32)
-    flat = waveform.reshape(-1, waveform.shape[-1]).astype(np.float32, copy=False)
-    resampled = soxr.resample(flat.T, from_hz, to_hz)
-    return np.ascontiguousarray(resampled.T).reshape(*waveform.shape[:-1], -1)
 
 
 def write_wav(
