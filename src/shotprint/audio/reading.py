@@ -23,6 +23,8 @@ MAX_NOT_FINITE = 0.01
 # Largest swing of a recording that holds no sound: one step of 16 bits (AMR and AC-3 decode
 # silence to half a step).
 SILENT_SWING = 2.0**-15
+# A muzzle blast and its reflection from the ground take this long; less holds no shot.
+MIN_LENGTH_S = 0.010
 # Decoders of lossy sound overshoot full scale a little; beyond this the scale is another one.
 MAX_PEAK = 8.0
 
@@ -340,6 +342,16 @@ def require_sound(audio: Audio, path: PathLike) -> None:
     if any("opposite phase" in warning for warning in audio.warnings):
         raise recording_error(path, "its channels cancel each other; try --channel loudest")
     raise recording_error(path, "silent: there is no sound in it")
+
+
+def require_length(audio: Audio, path: PathLike) -> None:
+    """Raise RecordingError where a recording, read at once, is shorter than `MIN_LENGTH_S`."""
+    if audio.duration_s < MIN_LENGTH_S:
+        raise recording_error(
+            path,
+            f"only {1000 * audio.duration_s:.3g} ms long; a shot needs {1000 * MIN_LENGTH_S:g} ms "
+            "or more: give the whole recording",
+        )
 
 
 def resample(waveform: Floats, from_hz: float, to_hz: float) -> Floats:
