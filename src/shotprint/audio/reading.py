@@ -390,10 +390,15 @@ def write_wav(
     with write_beside(path) as beside:
         channels = 1 if samples.ndim == 1 else len(samples)
         layout = {"samplerate": sample_rate_hz, "channels": channels, "format": "WAV"}
-        with soundfile.SoundFile(beside, "w", subtype=subtype, **layout) as file:
-            if comment:
-                file.comment = comment
-            file.write(samples.T)
+        try:
+            with soundfile.SoundFile(beside, "w", subtype=subtype, **layout) as file:
+                if comment:
+                    file.comment = comment
+                file.write(samples.T)
+        except soundfile.LibsndfileError as error:
+            raise ShotprintError(
+                f"{path} cannot be written ({error.error_string}); is the disk full?"
+            ) from None
         _remove_date(beside)
 
 

@@ -4,6 +4,8 @@ Nothing but typer is imported until a command runs, so that ``shotprint --help``
 Exit codes: 0 all well · 1 some recordings failed · 2 wrong usage or nothing done · 130 Ctrl-C.
 """
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -49,8 +51,18 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(0) from None
     except OSError as error:
-        print(f"shotprint: {error}", file=sys.stderr)
+        print(f"shotprint: {describe_failure(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def describe_failure(error: OSError) -> str:
+    """Return in one line what could not be read or written, why, and how to mend it."""
+    if error.errno is None:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    is_full = error.errno == errno.ENOSPC
+    hint = "make room and give the command again" if is_full else "check the path and your rights"
+    return f"{place}{os.strerror(error.errno)}; {hint}"
 
 
 # Each command registers here; its file imports typer and the standard library only.
