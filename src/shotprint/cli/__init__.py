@@ -7,15 +7,29 @@ Exit codes: 0 all well · 1 some recordings failed · 2 wrong usage or nothing d
 import errno
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from shotprint import __version__
 from shotprint.errors import ShotprintError
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; typer itself would end silently on Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("shotprint: interrupted; nothing half-written is left", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="shotprint",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help: half the time
@@ -45,11 +59,6 @@ def main() -> None:
     except ShotprintError as error:
         print(f"shotprint: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("shotprint: interrupted; nothing half-written is left", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None
     except OSError as error:
         print(f"shotprint: {describe_failure(error)}", file=sys.stderr)
         raise SystemExit(2) from None
