@@ -55,11 +55,11 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "frozen: head fitted, nothing fine-tuned": {"epochs": 0},
     "learning rate falls by 0.7 a stage inwards": {"layer_decay": 0.7, "frozen_share": 0.0},
     "no augmentation": NO_AUGMENTATION,
-    "strong augmentation": STRONG_AUGMENTATION,
     "weaker head penalty (0.02)": {"probe_l2": 0.02, "head_l2": 0.02},
 }
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     **CANDIDATES,
+    "strong augmentation": STRONG_AUGMENTATION,
     "head at random, fine-tuned at 1e-3, 12 epochs": RANDOM_HEAD,
     "from scratch (no pretrained weights), 12 epochs": FROM_SCRATCH,
     "learning rate 1e-3": {"learning_rate": 1e-3},
@@ -160,11 +160,15 @@ def average(pack_path: Path, scores: Sequence[tuple[int, Bools | None]]) -> str 
 
 
 def format_page(pack_path: Path, out_dir: Path) -> str:
+    """Return the page; rows whose networks are not all trained stay as they stand in it."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+    before = {line.split(" | ")[0]: line for line in text.splitlines()}
     rows = []
     for name in SETTINGS:
         scores = [(f, read_correct(out_dir, name, p, f)) for p in TABLE_PAIRS for f in p]
-        if cells := average(pack_path, scores):
-            rows.append(f"| {name} | {cells} |\n")
+        cells = average(pack_path, scores)
+        row = f"| {name} | {cells} |" if cells else before.get(f"| {name}")
+        rows += [f"{row}\n"] if row else []
     return INNER + "".join(rows) + format_nested(pack_path, out_dir) + END
 
 
