@@ -55,10 +55,10 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "frozen: head fitted, nothing fine-tuned": {"epochs": 0},
     "learning rate falls by 0.7 a stage inwards": {"layer_decay": 0.7, "frozen_share": 0.0},
     "no augmentation": NO_AUGMENTATION,
-    "weaker head penalty (0.02)": {"probe_l2": 0.02, "head_l2": 0.02},
 }
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     **CANDIDATES,
+    "weaker head penalty (0.02)": {"probe_l2": 0.02, "head_l2": 0.02},
     "strong augmentation": STRONG_AUGMENTATION,
     "head at random, fine-tuned at 1e-3, 12 epochs": RANDOM_HEAD,
     "from scratch (no pretrained weights), 12 epochs": FROM_SCRATCH,
