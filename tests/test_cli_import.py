@@ -25,6 +25,29 @@ def toy(tmp_path: Path) -> Path:
     return tmp_path / "toy"
 
 
+def test_what_is_missing_sets_the_exit_code(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = toy.parent / "set.csv"
+    (toy / "notes.txt").touch()
+    assert run(monkeypatch, "folder", toy, "-o", output) == 0
+    try:
+        (toy / "M16" / "b\udcffd.wav").touch()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes Unicode names only")
+    assert run(monkeypatch, "folder", toy, "-o", output) == 1
+    assert len(read_manifest(output)) == 3
+
+
+def test_ctrl_c_says_so(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shotprint.datasets.folder.import_dir", interrupt)
+    assert run(monkeypatch, "folder", toy, "-o", toy / "set.csv") == 130
+    assert capsys.readouterr().err == "shotprint: interrupted; nothing half-written is left\n"
+
+
 def test_folder(
     toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -181,6 +181,7 @@ def test_file_names_that_are_not_unicode_are_left_out(tmp_path: Path) -> None:
     imported = folder.import_dir(toy)
     assert get_columns(imported, "recording") == [("A/good.wav",)]
     assert r"A/b\udcffd.wav" in find_remark(imported, "not Unicode")
+    assert not imported.is_complete
 
 
 def test_groups_are_joined(tmp_path: Path) -> None:
@@ -430,3 +431,4 @@ def test_unlistable_folder_is_reported(tmp_path: Path) -> None:
     finally:
         (toy / "B").chmod(0o700)
     assert find_remark(imported, "cannot be listed").endswith("(1): B")
+    assert not imported.is_complete

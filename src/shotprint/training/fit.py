@@ -36,6 +36,7 @@ from shotprint.errors import ShotprintError
 from shotprint.evaluation.intervals import wilson_interval
 from shotprint.files import write_text
 from shotprint.packing import Pack, open_pack
+from shotprint.recognition.predictions import write_predictions
 from shotprint.training.callbacks import (
     CHECKPOINT,
     EpochRecords,
@@ -48,7 +49,7 @@ from shotprint.training.module import TrainingModule
 from shotprint.training.parts import Parts, divide, write_parts
 from shotprint.training.probe import fit_head
 from shotprint.training.recipe import Recipe, compare_recipes, load_recipe, write_recipe
-from shotprint.training.scoring import compute_probabilities, count_correct, write_predictions
+from shotprint.training.scoring import compute_probabilities, count_correct, list_predictions
 from shotprint.training.start import Start, build_start
 
 FORMAT = "shotprint-run/1"
@@ -363,8 +364,9 @@ def summarize(run: _Run, network: Network, module: TrainingModule) -> dict[str, 
         n_correct = round(figures["test_accuracy"] * len(rows))
         low, high = wilson_interval(n_correct, len(rows))
         metrics.update(figures, test_correct=n_correct, test_wilson95=[float(low), float(high)])
-        tested = run.pack.manifest.iloc[rows]
-        write_predictions(run.out_dir / PREDICTIONS, tested, run.pack.labels, probabilities)
+        labels = run.pack.labels
+        answers = list_predictions(run.pack.manifest.iloc[rows], labels, probabilities)
+        write_predictions(run.out_dir / PREDICTIONS, answers, labels)
     return metrics
 
 

@@ -22,6 +22,7 @@ EXCERPT_S = 6.0
 N_SAMPLES = round(EXCERPT_S * RATE_HZ) // STEP_SAMPLES * STEP_SAMPLES
 N_FRAMES = N_SAMPLES // DETECTOR.hop_length
 N_FILTER = 1 << 17
+CLOSE_WEIGHT = 3.0  # of the onsets of marked shots, of which many are not where they are marked
 
 
 class Excerpt(NamedTuple):
@@ -135,8 +136,11 @@ def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
     if pool.without and rng.random() < (0.7 if kind == "burst" else 0.25):
         waveform = _add_background(pool, waveform, rng)
     waveform = _record(waveform, rng)
-    weights = np.where(doubtful, 0.0, 1.0).astype(np.float32)
-    return Excerpt(waveform, draw_targets(onsets_s, N_FRAMES), weights)
+    targets = draw_targets(onsets_s, N_FRAMES)
+    weights = np.where(doubtful, 0.0, 1.0)
+    if kind in ("marked", "burst"):
+        weights[targets > 0.1] *= CLOSE_WEIGHT
+    return Excerpt(waveform, targets, weights.astype(np.float32))
 
 
 def _join(

@@ -1,12 +1,12 @@
 """The network that hears, every 4 ms, whether a shot begins.
 
-waveform (12 kHz) → log-mel bands and energies of 1 ms, both less their mean over the second
+waveform (12 kHz) → log-mel bands and energies of 1 ms, as they are and less their mean
 around → a fast path that times (4 ms steps, ±0.1 s) and a slow path that understands (16 ms
 steps, 1.5 s back and 0.5 s ahead: is this an echo of what was heard before?) → one logit a frame.
 
-The mean over the second around takes away level and the recorder's colour, so that a distant
-shot over a quiet place looks like a near one. Everything depends on a finite surrounding, so
-that hours are heard in pieces with the same result.
+Less their mean, level and the recorder's colour are gone, and a distant shot over a quiet place
+looks like a near one; as they are, an echo is seen to be weaker than its shot. Everything depends
+on a finite surrounding, so that hours are heard in pieces with the same result.
 """
 
 import torch
@@ -19,7 +19,7 @@ from shotprint.detection.facts import DETECTOR, FRAMES_A_STEP
 ENERGY_SAMPLES = 12  # 1 ms
 ENERGY_FLOOR = 1e-9  # the power of about one step of 16 bits
 MEAN_STEPS = 43  # 0.69 s
-N_BACK = (32, 64)  # steps between the taps of the last slow layers, which look back only
+N_BACK = 32  # steps between the taps of the last slow layer, which looks back only
 
 
 class DetectorNetwork(nn.Module):
@@ -37,7 +37,7 @@ class DetectorNetwork(nn.Module):
         self.fast = nn.Sequential(*(Residual(width, 2**i) for i in range(4)))
         self.descend = Layer(2 * width, width, 3)
         self.slow = nn.Sequential(*(Residual(width, 2**i) for i in range(5)))
-        self.recall = nn.Sequential(*(Residual(width, n, looks_back=True) for n in N_BACK))
+        self.recall = Residual(width, N_BACK, looks_back=True)
         self.join = Layer(2 * width, width, 1)
         self.judge = nn.Sequential(Residual(width, 1), Residual(width, 2))
         self.head = nn.Conv1d(width, 1, 1)
@@ -51,7 +51,10 @@ class DetectorNetwork(nn.Module):
         return logits
 
     def compute_features(self, waveform: Tensor) -> Tensor:
-        """Bands and energies in natural logarithms less their local mean, (n, 44, n_frames)."""
+        """Bands and energies in natural logarithms, less their local mean and as they are.
+
+        Returns (n, 88, n_frames).
+        """
         bands = self.logmel(waveform)[:, :, :-1]
         features = torch.cat([bands, compute_energies(waveform)], dim=1)
         steps = _split(features).mean(dim=3)

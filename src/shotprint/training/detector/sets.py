@@ -39,12 +39,14 @@ class Recording:
 
     Attributes
     ----------
+    folder, path : of the table, and the recording's below it
     waveform : (n_samples,) float32
     onsets_s : every shot in it (an empty array: none); None: only marks are known
     marks_s : window starts; None where the onsets are known
     fold : part in which it is held out; -1: never
     """
 
+    folder: Path
     path: str
     sha256: str
     waveform: Floats
@@ -125,6 +127,7 @@ def _read_recording(folder: Path, row: Mapping[str, str], fold: int) -> Recordin
     except ValueError:
         raise ShotprintError(f"{path}: found {times!r} where seconds were expected") from None
     return Recording(
+        folder=folder,
         path=row["recording"],
         sha256=compute_sha256(path),
         waveform=audio.waveform[0],
