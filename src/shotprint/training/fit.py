@@ -141,6 +141,8 @@ def fit(
     is_main = _rank() == 0  # the others are started by the first
     if is_main:
         check_folder(run, resume)
+        if done := find_finished(run):
+            return done
     start = build_start(run.recipe, run.pack.labels, weights_dir)
     remarks = (*run.parts.remarks, *find_overlap(run, start))
     if is_main:
@@ -230,6 +232,19 @@ def check_folder(run: _Run, resume: bool) -> None:
             f"{run.out_dir} cannot be resumed: {'; '.join(differences)}; start again in another "
             "folder, or give what it was started with"
         )
+
+
+def find_finished(run: _Run) -> FitResult | None:
+    """Return what the run in the folder gave if it is complete; `check_folder` knows it is this."""
+    description, recipe = run.out_dir / "run.json", run.out_dir / "recipe.toml"
+    if not (description.is_file() and (run.out_dir / MODEL).is_file()):
+        return None
+    content = json.loads(description.read_text(encoding="utf-8"))
+    if content["metrics"] is None or load_recipe(recipe).max_steps != run.recipe.max_steps:
+        return None
+    return FitResult(
+        run.out_dir, content["split"]["counts"], content["metrics"], tuple(content["remarks"])
+    )
 
 
 def train(run: _Run, network: Network) -> TrainingModule:
