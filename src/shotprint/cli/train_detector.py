@@ -36,12 +36,14 @@ def train_detector(
     """Train a detector on recordings whose shots are known; or score it on held-out ones."""
     require_training()
     from shotprint.training.detector.crossval import DetectorSets, cross_validate
+    from shotprint.training.detector.figures import write_figures
     from shotprint.training.detector.fit import DetectorRecipe
 
     sets = DetectorSets(tuple(tables), tuple(groups or ()), n_folds)
     recipe = DetectorRecipe(steps=steps, width=width, seed=seed, simulated=simulated)
     if crossval:
-        print(cross_validate(sets, recipe, output, jobs))
+        held_out = cross_validate(sets, recipe, output, jobs)
+        _show(write_figures(held_out), held_out)
         return
     from shotprint.export import export_detector
     from shotprint.training.detector.writing import describe, fit_sets
@@ -54,3 +56,19 @@ def train_detector(
         f"{export.path}: {export.size_bytes / 1e6:.2f} MB; ONNX Runtime and PyTorch differ by at "
         f"most {export.difference:.1e}"
     )
+
+
+def _show(figures: Path, held_out: Path) -> None:
+    """Print the figures of held-out recordings."""
+    import json
+
+    content = json.loads(figures.read_text(encoding="utf-8"))
+    nested = content["nested"]
+    for name in ("precision", "recall", "f1", "marks_found", "false_alarms"):
+        low, high = nested[name]["interval"]
+        print(f"{name:14s} {nested[name]['value']:.4f}  {low:.4f} to {high:.4f}")
+    if nested["bursts_found"] is not None:
+        print(f"{'bursts_found':14s} {nested['bursts_found']:.4f}")
+    print(f"median error   {1000 * content['default']['median_error_s']:.2f} ms")
+    print(f"threshold      {content['default']['threshold']:.2f} (chosen on all folds)")
+    print(f"{held_out}\n{figures}")

@@ -1,21 +1,22 @@
 """The detector on recordings of places it never heard: every held-out part trained and scored."""
 
-import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
-from shotprint.detection import Detector, DetectorMetadata, find_shots
+from shotprint.audio import read
+from shotprint.detection import Detector, DetectorMetadata
+from shotprint.detection.facts import DETECTOR
 from shotprint.detection.model import Floats
-from shotprint.errors import RecordingError
-from shotprint.files import write_text
+from shotprint.files import write_beside
 from shotprint.progress import show_progress
+from shotprint.training.detector.bursts import compose_bursts
 from shotprint.training.detector.fit import (
     DetectorRecipe,
     fit_detector,
@@ -24,8 +25,7 @@ from shotprint.training.detector.fit import (
 from shotprint.training.detector.network import DetectorNetwork
 from shotprint.training.detector.sets import Recording, read_sets
 
-LOW_THRESHOLD = 0.02
-"""What is less probable is not written down; figures at higher thresholds follow from the rest."""
+N_BURSTS = 60  # a fold
 
 
 @dataclass(frozen=True)
@@ -57,79 +57,59 @@ class TorchDetector:
         return logits
 
 
-def cross_validate(
-    sets: DetectorSets, recipe: DetectorRecipe, out_dir: Path, jobs: int | None = None
-) -> Path:
-    """Train without each fold, find the shots of its recordings, write all of them to one file.
+def hear_held_out(
+    sets: DetectorSets, recipes: Sequence[DetectorRecipe], out_dir: Path, jobs: int | None = None
+) -> None:
+    """Train each expert without each fold, and keep what it hears in the fold's recordings.
 
-    Folds that are done are kept, so that an interrupted run goes on.
-
-    Returns
-    -------
-    JSON: for each recording ``path`` (table's folder and name below it), ``fold``, what is known
-    (``onsets_s`` or ``marks_s``), and ``shots`` with ``onset_s`` and ``detection_probability``
+    ``fold-<k>-<expert>.npz`` holds the logits of each recording and composed burst, and
+    ``.pt`` the weights. What is done is kept, so that an interrupted run goes on.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     folds = sorted({recording.fold for recording in sets.read()} - {-1})
-    missing = [fold for fold in folds if not _locate(out_dir, fold, recipe).is_file()]
+    missing = [
+        (recipe, fold)
+        for recipe in recipes
+        for fold in folds
+        if not locate(out_dir, fold, recipe).is_file()
+    ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=context) as pool:
-        futures = [pool.submit(_score_fold, sets, recipe, fold, out_dir) for fold in missing]
+        futures = [pool.submit(_hear_fold, sets, *each, out_dir) for each in missing]
         done = as_completed(futures)
         for future in show_progress(done, total=len(futures), description="folds"):
             future.result()
-    recordings = [
-        row
-        for fold in folds
-        for row in json.loads(_locate(out_dir, fold, recipe).read_text("utf-8"))["recordings"]
-    ]
-    path = out_dir / "held-out.json"
-    write_text(path, _dump(recipe, sorted(recordings, key=lambda row: str(row["path"]))))
-    return path
 
 
-def _locate(out_dir: Path, fold: int, recipe: DetectorRecipe) -> Path:
-    return out_dir / f"fold-{fold}-seed-{recipe.seed}-steps-{recipe.steps}.json"
+def locate(out_dir: Path, fold: int, recipe: DetectorRecipe) -> Path:
+    """Return where the logits of an expert trained without a fold are."""
+    return out_dir / f"fold-{fold}-{recipe.expert}.npz"
 
 
-def _score_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: Path) -> None:
+def _hear_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: Path) -> None:
     torch.set_num_threads(1)
     recordings = sets.read()
-    simulated = simulate_recordings(recipe.seed + 1) if recipe.simulated else []
+    simulated = simulate_recordings(recipe.seed + 1) if recipe.expert == "near" else []
     heard = [recording for recording in recordings if recording.fold != fold]
     network = fit_detector(heard, simulated, recipe)
     held_out = [recording for recording in recordings if recording.fold == fold]
-    rows = list(_find(network, held_out))
-    torch.save(network.state_dict(), out_dir / f"fold-{fold}.pt")
-    write_text(_locate(out_dir, fold, recipe), _dump(recipe, rows))
+    detector = Detector(TorchDetector(network, 0.5))
+    logits = {}
+    for recording in held_out:
+        audio = read(recording.folder / recording.path)
+        logits[name_recording(recording)] = detector.compute_logits(
+            audio.waveform, audio.sample_rate_hz
+        ).astype(np.float16)
+    for place, burst in enumerate(compose_bursts(held_out, N_BURSTS, seed=fold)):
+        logits[f"composed/{fold}-{place:03d}"] = detector.compute_logits(
+            burst.waveform[None], DETECTOR.sample_rate_hz
+        ).astype(np.float16)
+    path = locate(out_dir, fold, recipe)
+    torch.save(network.state_dict(), path.with_suffix(".pt"))
+    with write_beside(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **logits)
 
 
-def _find(network: DetectorNetwork, recordings: Sequence[Recording]) -> Iterator[dict[str, Any]]:
-    """Find shots as a user would: from the files, with the code that is used on files."""
-    detector = Detector(TorchDetector(network, LOW_THRESHOLD))
-    for recording in recordings:
-        row = {
-            "path": f"{recording.folder.name}/{recording.path}",
-            "sha256": recording.sha256,
-            "fold": recording.fold,
-            "onsets_s": _listed(recording.onsets_s),
-            "marks_s": _listed(recording.marks_s),
-        }
-        try:
-            shots, _ = find_shots(recording.folder / recording.path, detector)
-        except RecordingError as error:
-            yield {**row, "error": str(error), "shots": []}
-            continue
-        found = [
-            {"onset_s": s.onset_s, "detection_probability": round(s.probability, 6)} for s in shots
-        ]
-        yield {**row, "error": None, "shots": found}
-
-
-def _listed(times: Any) -> list[float] | None:
-    return None if times is None else [float(time_s) for time_s in times]
-
-
-def _dump(recipe: DetectorRecipe, rows: Sequence[dict[str, Any]]) -> str:
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    return f'{{"recipe": {json.dumps(asdict(recipe))}, "recordings": [\n{lines}\n]}}\n'
+def name_recording(recording: Recording) -> str:
+    """Return its table's folder and its path below that."""
+    return f"{recording.folder.name}/{recording.path}"

@@ -22,7 +22,13 @@ from shotprint.training.detector.excerpts import (
     make_excerpt,
     make_pool,
 )
-from shotprint.training.detector.labels import label_by_level, label_by_network, label_exactly
+from shotprint.training.detector.labels import (
+    Labels,
+    label_as_doubtful,
+    label_by_level,
+    label_by_network,
+    label_exactly,
+)
 from shotprint.training.detector.network import DetectorNetwork
 from shotprint.training.detector.sets import Floats, Recording, read_sets
 
@@ -42,20 +48,22 @@ class DetectorRecipe:
     steps, batch_size : of excerpts of six seconds
     learning_rate : of AdamW; it rises for 50 steps, then falls along a cosine
     average_decay : of the running average of the weights, which is what is kept
+    expert : ``far``: of recordings with known onsets · ``near``: of marked and simulated ones
     width : channels of the network
-    simulated : whether simulated shots are heard as well
     """
 
-    steps: int = 2000
+    expert: str = "far"
+    steps: int = 1000
     batch_size: int = 6
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     average_decay: float = 0.99
     width: int = 48
-    simulated: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.expert not in ("far", "near"):
+            raise ShotprintError(f"found the expert {self.expert!r}; expected far or near")
         if min(self.steps, self.batch_size, self.width) < 1:
             raise ShotprintError(
                 f"found steps {self.steps}, batch_size {self.batch_size} and width {self.width}; "
@@ -79,10 +87,10 @@ def fit_detector(
     """
     torch.manual_seed(recipe.seed)
     everything = [*recordings, *simulated]
-    labels = [
-        label_exactly(each) if each.marks_s is None else label_by_level(each) for each in everything
-    ]
-    pool = make_pool(everything, labels, len(simulated))
+    shares = FAR if recipe.expert == "far" else NEAR
+    n_real = len(recordings)
+    labels = [_label(each, recipe.expert, place < n_real) for place, each in enumerate(everything)]
+    pool = make_pool(everything, labels, len(simulated), shares)
     if not (pool.exact or pool.marked) or not pool.without:
         raise ShotprintError(
             f"found {len(pool.exact) + len(pool.marked)} recordings with shots and "
@@ -105,6 +113,14 @@ def fit_detector(
         _follow(average, network, min(recipe.average_decay, (step + 1) / (step + 10)))
         _look_again(pool, average, step + 1, recipe.steps)
     return average.eval()
+
+
+def _label(recording: Recording, expert: str, is_real: bool) -> Labels:
+    if recording.marks_s is not None:
+        return label_by_level(recording)
+    if expert == "near" and is_real and recording.has_shots:
+        return label_as_doubtful(recording)
+    return label_exactly(recording)
 
 
 def _schedule(step: int, n_steps: int) -> float:
@@ -146,7 +162,11 @@ def _look_again(pool: Pool, network: DetectorNetwork, n_done: int, n_steps: int)
         for place in pool.without:
             heard = hear(network, pool.recordings[place].waveform)
             pool.hardness[place] = 0.15 + heard.max(initial=0.0)
-    if n_done % max(1, n_steps // N_RELABELLED) == 0 and n_done < n_steps:
+    if (
+        n_done % max(1, n_steps // N_RELABELLED) == 0
+        and n_done < n_steps
+        and "marked" in pool.shares
+    ):
         for place in pool.marked:
             recording = pool.recordings[place]
             pool.labels[place] = label_by_network(recording, hear(network, recording.waveform))

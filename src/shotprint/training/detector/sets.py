@@ -44,6 +44,7 @@ class Recording:
     onsets_s : every shot in it (an empty array: none); None: only marks are known
     marks_s : window starts; None where the onsets are known
     fold : part in which it is held out; -1: never
+    group : recordings that belong together
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Recording:
     onsets_s: Times | None
     marks_s: Times | None
     fold: int
+    group: str = ""
 
     @property
     def has_shots(self) -> bool:
@@ -134,6 +136,7 @@ def _read_recording(folder: Path, row: Mapping[str, str], fold: int) -> Recordin
         onsets_s=None if is_marked else moments,
         marks_s=moments if is_marked else None,
         fold=fold,
+        group=row.get("group") or row.get("firing_position") or row["recording"],
     )
 
 
