@@ -87,7 +87,8 @@ def make_pool(
     marked = [i for i in range(n_real) if _marks(recordings[i])]
     without = [i for i in range(n_real) if not recordings[i].has_shots]
     simulated = list(range(n_real, len(recordings)))
-    pool = Pool(recordings, labels, exact, marked, without, simulated, [], np.ones(len(recordings)))
+    even = np.ones(len(recordings))
+    pool = Pool(recordings, labels, exact, marked, without, simulated, [], even, shares)
     pool.singles = find_singles(pool)
     return pool
 

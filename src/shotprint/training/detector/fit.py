@@ -16,6 +16,8 @@ from shotprint.errors import ShotprintError
 from shotprint.progress import show_progress
 from shotprint.simulation.cadre import POSITIONS, Settings, simulate_set
 from shotprint.training.detector.excerpts import (
+    FAR,
+    NEAR,
     Excerpt,
     Pool,
     find_singles,
