@@ -107,7 +107,7 @@ def _hear_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: P
     path = locate(out_dir, fold, recipe)
     torch.save(network.state_dict(), path.with_suffix(".pt"))
     with write_beside(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **logits)
+        np.savez_compressed(file, **logits)  # type: ignore[arg-type]
 
 
 def name_recording(recording: Recording) -> str:

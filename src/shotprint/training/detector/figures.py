@@ -1,115 +1,164 @@
-"""What held-out recordings say of the detector: figures, a page, precision-recall curves.
+"""What held-out recordings say of the detector: thresholds, figures, precision-recall curves.
 
-The threshold with which a fold is scored is chosen on the other folds. The one for use is chosen
-on all of them; how often it is right is said by the former.
+The thresholds with which a fold is scored are chosen on the other folds. Those for use are
+chosen on all of them; how often they are right is said by the former.
 """
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from shotprint.detection.picking import pick_onsets
 from shotprint.evaluation import Resampling, bootstrap_over_groups
-from shotprint.evaluation.detection import (
-    Found,
-    count_onsets,
-    evaluate_onsets,
-)
+from shotprint.evaluation.detection import Found, OnsetFigures, count_onsets, evaluate_onsets
 from shotprint.evaluation.intervals import sum_by_group
 from shotprint.files import write_text
+from shotprint.training.detector.bursts import compose_bursts
+from shotprint.training.detector.crossval import N_BURSTS, locate, name_recording
+from shotprint.training.detector.fit import DetectorRecipe
+from shotprint.training.detector.labels import FRAME_S
+from shotprint.training.detector.sets import Floats, Recording, Times
 
-THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.01), 2)
+GRID = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+CURVE = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 MAX_FALSE_ALARMS = 0.01
 BURST_TOLERANCE_S = 0.01
+NAMES = ("precision", "recall", "f1", "marks_found", "false_alarms")
+
+Thresholds = tuple[float, float]
 
 
-def read_held_out(path: Path) -> tuple[list[Found], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return recordings, their folds, and which are composed bursts."""
-    rows = json.loads(path.read_text(encoding="utf-8"))["recordings"]
-    found = [
-        Found(
-            onsets_s=np.array([shot["onset_s"] for shot in row["shots"]]),
-            probability=np.array([shot["detection_probability"] for shot in row["shots"]]),
-            true_s=None if row["onsets_s"] is None else np.array(row["onsets_s"], float),
-            marks_s=None if row["marks_s"] is None else np.array(row["marks_s"], float),
-            group=row["group"],
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What both experts, trained without its fold, hear in a recording; (n_frames,) logits."""
+
+    name: str
+    sha256: str
+    fold: int
+    group: str
+    true_s: Times | None
+    marks_s: Times | None
+    far: Floats
+    near: Floats
+
+    def find(self, thresholds: Thresholds, lowest: float = 0.5) -> Found:
+        """Return the shots that the pair finds with its thresholds, as in use."""
+        far, near = (np.log(p / (1 - p)) for p in thresholds)
+        logits = np.maximum(self.far - np.float32(far), self.near - np.float32(near))
+        onsets = pick_onsets(logits, lowest)
+        return Found(
+            np.maximum(onsets.moment, 0.0) * FRAME_S,
+            onsets.probability,
+            self.true_s,
+            self.marks_s,
+            self.group,
         )
-        for row in rows
-    ]
-    composed = np.array([row["path"].startswith("composed/") for row in rows])
-    return found, np.array([row["fold"] for row in rows]), composed
 
 
-def choose_threshold(recordings: Sequence[Found]) -> float:
-    """Return the threshold with the best F1 plus share of marks among those with few alarms.
+def read_held_out(
+    recordings: Sequence[Recording], recipes: Sequence[DetectorRecipe], out_dir: Path
+) -> tuple[list[HeldOut], list[HeldOut]]:
+    """Return recordings and composed bursts with what `crossval.hear_held_out` kept of them."""
+    real: list[HeldOut] = []
+    composed: list[HeldOut] = []
+    for fold in sorted({recording.fold for recording in recordings} - {-1}):
+        mine = [recording for recording in recordings if recording.fold == fold]
+        heard_far, heard_near = (
+            np.load(locate(out_dir, fold, far)),
+            np.load(locate(out_dir, fold, near)),
+        )
 
-    Few: in at most `MAX_FALSE_ALARMS` of the recordings without shots; where none has so few,
-    the one with the fewest.
-    """
-    figures = [evaluate_onsets(recordings, float(threshold)) for threshold in THRESHOLDS]
-    fewest = max(MAX_FALSE_ALARMS, min(each.false_alarms for each in figures))
-    fit = [each for each in figures if each.false_alarms <= fewest]
-    return max(fit, key=lambda each: each.f1 + each.marks_found).threshold
+        def hear(name: str, a: Any = heard_far, b: Any = heard_near) -> tuple[Floats, Floats]:
+            return a[name].astype(np.float32), b[name].astype(np.float32)
+
+        for each in mine:
+            known = (each.sha256, fold, each.group, each.onsets_s, each.marks_s)
+            real.append(HeldOut(name_recording(each), *known, *hear(name_recording(each))))
+        for place, burst in enumerate(compose_bursts(mine, N_BURSTS, seed=fold)):
+            name = f"composed/{fold}-{place:03d}"
+            known = ("", fold, burst.source.group, burst.onsets_s, None)
+            composed.append(HeldOut(name, *known, *hear(name)))
+    return real, composed
 
 
-def summarize_held_out(path: Path) -> dict[str, Any]:
-    """Return all figures of `crossval.cross_validate`'s file."""
-    found, folds, composed = read_held_out(path)
-    real = [each for each, is_composed in zip(found, composed, strict=True) if not is_composed]
-    real_folds = folds[~composed]
-    thresholds = {
-        int(fold): choose_threshold([r for r, f in zip(real, real_folds, strict=True) if f != fold])
-        for fold in sorted(set(real_folds.tolist()))
-    }
-    counts = np.zeros((0, 7))
-    groups: list[str] = []
-    errors: list[float] = []
-    n_burst = np.zeros(2)
-    for fold, threshold in thresholds.items():
-        mine = [r for r, f in zip(real, real_folds, strict=True) if f == fold]
-        counts = np.concatenate([counts, count_onsets(mine, threshold)])
-        groups += [each.group for each in mine]
-        errors.append(evaluate_onsets(mine, threshold).median_error_s)
-        bursts = [r for r, f, c in zip(found, folds, composed, strict=True) if c and f == fold]
-        n_burst += count_onsets(bursts, threshold, BURST_TOLERANCE_S).sum(axis=0)[1:3]
-    default = choose_threshold(real)
-    values = _compute_shares(counts.sum(axis=0, keepdims=True))[0]
-    low, high = bootstrap_over_groups(sum_by_group(counts, groups), _compute_shares, Resampling())
-    names = ("precision", "recall", "f1", "marks_found", "false_alarms")
-    at_default = evaluate_onsets(real, default)
+def count_grid(recordings: Sequence[HeldOut]) -> dict[Thresholds, NDArray[np.int64]]:
+    """Return the counts of `evaluation.detection.count_onsets` for each pair of thresholds."""
     return {
-        "nested": {
-            "thresholds": thresholds,
-            **{
-                name: {"value": values[i], "interval": [low[i], high[i]]}
-                for i, name in enumerate(names)
-            },
-            "bursts_found": float(n_burst[0] / n_burst[1]) if n_burst[1] else None,
-        },
-        "default": {
-            **vars(at_default),
-            "bursts_found": evaluate_onsets(
-                [r for r, c in zip(found, composed, strict=True) if c], default, BURST_TOLERANCE_S
-            ).recall,
-        },
-        "folds": {
-            str(fold): vars(
-                evaluate_onsets(
-                    [r for r, f in zip(real, real_folds, strict=True) if f == fold],
-                    thresholds[fold],
-                )
-            )
-            for fold in thresholds
-        },
-        "curve": [vars(evaluate_onsets(real, float(t))) for t in THRESHOLDS],
+        thresholds: count_onsets([each.find(thresholds) for each in recordings], 0.5)
+        for thresholds in itertools.product(GRID, GRID)
     }
 
 
-def _compute_shares(sums: Any) -> Any:
-    """Counts (m, 7) → precision, recall, F1, marks found, false alarms (m, 5)."""
-    n_found, n_right, n_true, n_marks, n_marked, n_alarms, n_without = np.asarray(sums, float).T
+def choose_thresholds(
+    grid: Mapping[Thresholds, NDArray[np.int64]], rows: NDArray[np.bool_]
+) -> Thresholds:
+    """Return the pair with the best F1 plus share of marks among those with few false alarms.
+
+    Few: in at most `MAX_FALSE_ALARMS` of the recordings without shots; where no pair has so
+    few, as few as can be had.
+
+    Parameters
+    ----------
+    rows : (n,) the recordings to choose on
+    """
+    shares = {pair: _compute_shares(counts[rows].sum(axis=0)) for pair, counts in grid.items()}
+    alarms = {pair: np.nan_to_num(values[4]) for pair, values in shares.items()}
+    fewest = max(MAX_FALSE_ALARMS, min(alarms.values()))
+    fit = [pair for pair in shares if alarms[pair] <= fewest]
+    return max(fit, key=lambda pair: float(np.nansum(shares[pair][[2, 3]])))
+
+
+def summarize_held_out(
+    real: Sequence[HeldOut], composed: Sequence[HeldOut]
+) -> tuple[dict[str, Any], Thresholds]:
+    """Return all figures, and the thresholds for use."""
+    folds = np.array([each.fold for each in real])
+    grid = count_grid(real)
+    chosen = {int(f): choose_thresholds(grid, folds != f) for f in sorted(set(folds.tolist()))}
+    found = [each.find(chosen[each.fold]) for each in real]
+    bursts = [each.find(chosen[each.fold]) for each in composed]
+    counts = count_onsets(found, 0.5)
+    totals = _compute_shares(counts.sum(axis=0))
+    low, high = bootstrap_over_groups(
+        sum_by_group(counts, [each.group for each in real]), _compute_shares, Resampling()
+    )
+    thresholds = choose_thresholds(grid, np.ones(len(real), bool))
+    loose = [each.find(thresholds, CURVE[0]) for each in real]
+    figures = {
+        "thresholds": {"far": thresholds[0], "near": thresholds[1]},
+        "held_out": {
+            name: {"value": value, "interval": [a, b]}
+            for name, value, a, b in zip(
+                NAMES, totals.tolist(), low.tolist(), high.tolist(), strict=True
+            )
+        },
+        "median_error_s": evaluate_onsets(found, 0.5).median_error_s,
+        "bursts_found": evaluate_onsets(bursts, 0.5, BURST_TOLERANCE_S).recall,
+        "folds": {
+            str(fold): {"thresholds": pair, **vars(_evaluate(found, folds == fold))}
+            for fold, pair in chosen.items()
+        },
+        "curve": [vars(evaluate_onsets(loose, threshold)) for threshold in CURVE],
+    }
+    return figures, thresholds
+
+
+def _evaluate(found: Sequence[Found], rows: NDArray[np.bool_]) -> OnsetFigures:
+    return evaluate_onsets(
+        [each for each, is_meant in zip(found, rows, strict=True) if is_meant], 0.5
+    )
+
+
+def _compute_shares(sums: Any) -> NDArray[np.float64]:
+    """Counts (…, 7) → precision, recall, F1, marks found, false alarms (…, 5)."""
+    counts = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
+    n_found, n_right, n_true, n_marks, n_marked, n_alarms, n_without = counts
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = (
             n_right / n_found,
@@ -118,11 +167,18 @@ def _compute_shares(sums: Any) -> Any:
             n_marks / n_marked,
             n_alarms / n_without,
         )
-    return np.stack(shares, axis=1)
+    return np.stack(shares, axis=-1)
 
 
-def write_figures(path: Path) -> Path:
-    """Write ``figures.json`` beside `path`, and return it."""
-    target = path.with_name("figures.json")
-    write_text(target, json.dumps(summarize_held_out(path), indent=1) + "\n")
-    return target
+def write_shots(path: Path, real: Sequence[HeldOut], figures: Mapping[str, Any]) -> None:
+    """Write the shots found with each fold's thresholds, as ``shotprint detect`` writes them."""
+    rows = []
+    for each in real:
+        found = each.find(figures["folds"][str(each.fold)]["thresholds"])
+        shots = [
+            {"onset_s": round(float(onset_s), 5), "detection_probability": round(float(p), 6)}
+            for onset_s, p in zip(found.onsets_s, found.probability, strict=True)
+        ]
+        row = {"path": each.name, "sha256": each.sha256, "error": None, "shots": shots}
+        rows.append(json.dumps(row, ensure_ascii=False))
+    write_text(path, '{"recordings": [\n' + ",\n".join(rows) + "\n]}\n")

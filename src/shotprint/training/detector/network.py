@@ -9,6 +9,8 @@ looks like a near one; as they are, an echo is seen to be weaker than its shot. 
 on a finite surrounding, so that hours are heard in pieces with the same result.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -43,8 +45,11 @@ class DetectorNetwork(nn.Module):
         self.head = nn.Conv1d(width, 1, 1)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        x = self.enter(self.compute_features(waveform))
-        fast = self.fast(x)
+        return self.hear(self.compute_features(waveform))
+
+    def hear(self, features: Tensor) -> Tensor:
+        """Return the logits for features (n, 88, n_frames)."""
+        fast = self.fast(self.enter(features))
         slow = self.recall(self.slow(self.descend(_shrink(fast))))
         joined = self.join(torch.cat([fast, _stretch(slow)], dim=1))
         logits: Tensor = self.head(self.judge(joined))[:, 0]
@@ -61,6 +66,26 @@ class DetectorNetwork(nn.Module):
         half = MEAN_STEPS // 2
         mean = functional.avg_pool1d(steps, MEAN_STEPS, 1, half, count_include_pad=False)
         return torch.cat([0.4 * (features - _stretch(mean)), 0.2 * features + 1.5], dim=1)
+
+
+class DetectorPair(nn.Module):
+    """Two experts, one for far shots and one for near ones: the surer one counts.
+
+    Each one's logit counts from its own threshold, so that 0 (a probability of one half) is
+    where either says that a shot begins. Shape: as `DetectorNetwork`.
+    """
+
+    def __init__(
+        self, far: DetectorNetwork, near: DetectorNetwork, thresholds: tuple[float, float]
+    ) -> None:
+        super().__init__()
+        self.far, self.near = far, near
+        self.offsets = [math.log(p / (1 - p)) for p in thresholds]
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        features = self.far.compute_features(waveform)
+        far, near = self.far.hear(features), self.near.hear(features)
+        return torch.maximum(far - self.offsets[0], near - self.offsets[1])
 
 
 def compute_energies(waveform: Tensor) -> Tensor:
