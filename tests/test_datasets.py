@@ -190,7 +190,7 @@ def test_names_that_are_not_unicode_are_said_where_nothing_is_left(tmp_path: Pat
         (tmp_path / "A" / "b\udcffd.wav").touch()
     except (OSError, UnicodeError):
         pytest.skip("this file system takes Unicode names only")
-    with pytest.raises(ShotprintError, match="no recordings .* not Unicode"):
+    with pytest.raises(ShotprintError, match=r"no recordings .* not Unicode"):
         folder.import_dir(tmp_path)
 
 
