@@ -215,7 +215,8 @@ NESTED = """
 For each test fold the setting with the best mean inner score is chosen: over the four networks
 that are trained without the test fold and one other, each scored on that other. What is chosen
 is then trained on the four folds and scored on the test fold, so no fold helps to choose what is
-tested on it.
+tested on it. Inner scores that differ by a point or less choose by chance; what that costs
+stands in the difference between the last two rows.
 
 """
 END = """

@@ -184,6 +184,16 @@ def test_file_names_that_are_not_unicode_are_left_out(tmp_path: Path) -> None:
     assert not imported.is_complete
 
 
+def test_names_that_are_not_unicode_are_said_where_nothing_is_left(tmp_path: Path) -> None:
+    try:
+        (tmp_path / "A").mkdir()
+        (tmp_path / "A" / "b\udcffd.wav").touch()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes Unicode names only")
+    with pytest.raises(ShotprintError, match=r"no recordings .* not Unicode"):
+        folder.import_dir(tmp_path)
+
+
 def test_groups_are_joined(tmp_path: Path) -> None:
     names = ["A/1.wav", "A/2.WAV", "A/3.wav", "Ä/4.wav", "A/5.wav", "A/6.wav", "A/7.mp3", "A/7.wav"]
     toy = write_sounds(tmp_path / "set", *names)

@@ -5,6 +5,7 @@ Exit codes: 0 all well · 1 some recordings failed · 2 wrong usage or nothing d
 """
 
 import errno
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -54,6 +55,8 @@ def _take_common_options(
 
 def main() -> None:
     """Run the command line; turn an expected error into one line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a code page may lack the letters of a label
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except ShotprintError as error:

@@ -107,7 +107,8 @@ def read_known(manifest: str | os.PathLike[str]) -> dict[str, KnownRecording]:
     try:
         text = Path(manifest).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ShotprintError(f"{manifest} cannot be read as a manifest ({error})") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ShotprintError(f"{manifest} cannot be read as a manifest ({reason})") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
     names = reader.fieldnames or []
     if missing := [name for name in ("recording", "path", "label") if name not in names]:
