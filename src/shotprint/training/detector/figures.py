@@ -69,13 +69,11 @@ def read_held_out(
     composed: list[HeldOut] = []
     for fold in sorted({recording.fold for recording in recordings} - {-1}):
         mine = [recording for recording in recordings if recording.fold == fold]
-        heard_far, heard_near = (
-            np.load(locate(out_dir, fold, far)),
-            np.load(locate(out_dir, fold, near)),
-        )
+        heard = [np.load(locate(out_dir, fold, recipe)) for recipe in recipes]
 
-        def hear(name: str, a: Any = heard_far, b: Any = heard_near) -> tuple[Floats, Floats]:
-            return a[name].astype(np.float32), b[name].astype(np.float32)
+        def hear(name: str, heard: Any = heard) -> tuple[Floats, Floats]:
+            far, near = (logits[name].astype(np.float32) for logits in heard)
+            return far, near
 
         for each in mine:
             known = (each.sha256, fold, each.group, each.onsets_s, each.marks_s)
