@@ -41,7 +41,8 @@ def test_matching_is_the_largest(seed: int) -> None:
 
 def test_matching_agrees_with_the_shared_scorer(shared: Path) -> None:
     spec = importlib.util.spec_from_file_location("scorer", shared / "tools" / "score_onsets.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     scorer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(scorer)
     rng = np.random.default_rng(7)

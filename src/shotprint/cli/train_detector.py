@@ -24,7 +24,10 @@ def train_detector(
         list[Path] | None, typer.Option(help="Tables with the group or fold of each recording.")
     ] = None,
     n_folds: Annotated[int, typer.Option(min=2, help="Folds where a table names none.")] = 6,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training an expert.")] = 1000,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of training an expert; default: as shipped.")
+    ] = None,
+    simulated: Annotated[bool, typer.Option(help="Hear simulated shots as well.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Folds at a time.")] = None,
 ) -> None:
@@ -36,7 +39,8 @@ def train_detector(
     from shotprint.training.detector.making import make_detector
 
     sets = DetectorSets(tuple(tables), tuple(groups or ()), n_folds)
-    made = make_detector(sets, output, steps, seed, jobs)
+    changes = {"simulated": simulated, "seed": seed} | ({} if steps is None else {"steps": steps})
+    made = make_detector(sets, output, jobs, **changes)
     draw_detection(output / "precision-recall", made.figures)
     export = export_detector(made.network, made.metadata, output / "shots.onnx")
     _show(made.figures)

@@ -89,7 +89,7 @@ def locate(out_dir: Path, fold: int, recipe: DetectorRecipe) -> Path:
 def _hear_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: Path) -> None:
     torch.set_num_threads(1)
     recordings = sets.read()
-    simulated = simulate_recordings(recipe.seed + 1) if recipe.expert == "near" else []
+    simulated = simulate_recordings(recipe)
     heard = [recording for recording in recordings if recording.fold != fold]
     network = fit_detector(heard, simulated, recipe)
     held_out = [recording for recording in recordings if recording.fold == fold]

@@ -52,6 +52,7 @@ class DetectorRecipe:
     average_decay : of the running average of the weights, which is what is kept
     expert : ``far``: of recordings with known onsets · ``near``: of marked and simulated ones
     width : channels of the network
+    simulated : whether the near expert hears simulated shots, too
     """
 
     expert: str = "far"
@@ -61,6 +62,7 @@ class DetectorRecipe:
     weight_decay: float = 1e-2
     average_decay: float = 0.99
     width: int = 48
+    simulated: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -185,8 +187,14 @@ def hear(network: DetectorNetwork, waveform: Floats) -> Floats:
     return probability
 
 
-def simulate_recordings(seed: int) -> list[Recording]:
-    """Simulate a shot of each gun at each position; the muzzle blast is the onset."""
+def simulate_recordings(recipe: DetectorRecipe) -> list[Recording]:
+    """Simulate a shot of each gun at each position; the muzzle blast is the onset.
+
+    None for an expert that hears none.
+    """
+    if recipe.expert == "far" or not recipe.simulated:
+        return []
+    seed = recipe.seed + 1
     with tempfile.TemporaryDirectory() as folder:
         shots = Path(folder) / "shots"
         simulate_set(shots, Settings(seed=seed, positions=tuple(POSITIONS), shots=1))

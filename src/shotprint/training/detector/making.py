@@ -41,16 +41,18 @@ class Made:
 
 
 def make_detector(
-    sets: DetectorSets, out_dir: Path, steps: int, seed: int = 0, jobs: int | None = None
+    sets: DetectorSets, out_dir: Path, jobs: int | None = None, **changes: Any
 ) -> Made:
     """Score the experts on held-out folds, choose thresholds, train on everything.
 
     Leaves ``figures.json``, ``shots.json`` (what was found in held-out recordings) and the
     weights in `out_dir`. What is done there is kept: an interrupted run goes on.
+
+    Parameters
+    ----------
+    changes : of both experts' recipes
     """
-    recipes = [
-        dataclasses.replace(recipe, steps=steps, seed=seed) for recipe in (FAR_RECIPE, NEAR_RECIPE)
-    ]
+    recipes = [dataclasses.replace(recipe, **changes) for recipe in (FAR_RECIPE, NEAR_RECIPE)]
     hear_held_out(sets, recipes, out_dir, jobs)
     recordings = sets.read()
     real, composed = read_held_out(recordings, recipes, out_dir)
@@ -69,7 +71,7 @@ def _fit(recordings: Sequence[Recording], recipe: DetectorRecipe, out_dir: Path)
         network = DetectorNetwork(recipe.width)
         network.load_state_dict(torch.load(path, weights_only=True))
         return network.eval()
-    simulated = simulate_recordings(recipe.seed + 1) if recipe.expert == "near" else []
+    simulated = simulate_recordings(recipe)
     network = fit_detector(recordings, simulated, recipe)
     torch.save(network.state_dict(), path)
     return network

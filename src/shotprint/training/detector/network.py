@@ -94,7 +94,7 @@ def compute_energies(waveform: Tensor) -> Tensor:
     half = DETECTOR.hop_length // 2  # the frame reaches from half a hop before to half behind
     padded = torch.cat([sharp[:, :half].flip(1), sharp[:, :1], sharp[:, : -half or None]], dim=1)
     n_parts = DETECTOR.hop_length // ENERGY_SAMPLES
-    power = padded.reshape(len(waveform), -1, n_parts, ENERGY_SAMPLES).square().mean(dim=3)
+    power = padded.reshape(waveform.shape[0], -1, n_parts, ENERGY_SAMPLES).square().mean(dim=3)
     return torch.log(power + ENERGY_FLOOR).transpose(1, 2)
 
 
