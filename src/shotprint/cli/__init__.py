@@ -55,6 +55,7 @@ def main() -> None:
 
 # Each command registers here; its file imports typer and the standard library only.
 from shotprint.cli.crossval import crossval  # noqa: E402
+from shotprint.cli.cut import cut  # noqa: E402
 from shotprint.cli.detect import detect  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
@@ -66,6 +67,7 @@ from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 
 app.command("crossval")(crossval)
+app.command("cut")(cut)
 app.command("detect")(detect)
 app.command("evaluate")(evaluate)
 app.command("export")(export)

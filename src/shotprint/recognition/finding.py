@@ -23,17 +23,23 @@ def find_all(
     """
 
     def work(recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
-        heard, shots = hear_shots(recording.path, listening, detector.find, run)
-        found, bursts = to_results(shots)
-        return RecordingResult(
-            path=recording.name,
-            sha256=sha256,
-            **vars(heard),
-            shots=found,
-            bursts=bursts,
-        )
+        return search(recording, sha256, run, detector, listening)
 
     return run_recordings(recordings, work, to_failure, jobs)
+
+
+def search(
+    recording: FoundRecording, sha256: str, run: Run, detector: Detector, listening: Listening
+) -> RecordingResult:
+    """Return the shots of one recording.
+
+    Raises
+    ------
+    RecordingError : it cannot be read, or is silent
+    """
+    heard, shots = hear_shots(recording.path, listening, detector.find, run)
+    found, bursts = to_results(shots)
+    return RecordingResult(recording.name, sha256, **vars(heard), shots=found, bursts=bursts)
 
 
 def collect(
