@@ -57,6 +57,7 @@ def main() -> None:
 from shotprint.cli.crossval import crossval  # noqa: E402
 from shotprint.cli.cut import cut  # noqa: E402
 from shotprint.cli.detect import detect  # noqa: E402
+from shotprint.cli.embed import embed  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
@@ -69,6 +70,7 @@ from shotprint.cli.train import train  # noqa: E402
 app.command("crossval")(crossval)
 app.command("cut")(cut)
 app.command("detect")(detect)
+app.command("embed")(embed)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("models")(show_models)

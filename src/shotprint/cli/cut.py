@@ -1,16 +1,12 @@
 """``shotprint cut``: each shot as a file, and a manifest of these."""
 
-from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from shotprint.cli.detector_options import open_detector
-from shotprint.cli.running import count_shots, finish, run_all
-
-if TYPE_CHECKING:
-    from shotprint.recognition import RecordingResult
+from shotprint.cli.running import count_shots, finish, run_all, take_results
 
 
 def cut(
@@ -69,16 +65,8 @@ def cut(
     found = find_recordings(paths)
     cuts: list[CutRecording] = []
     cutting = cut_all(found, output, finder, CutRule(lead_in, tail), jobs)
-
-    def list_results() -> "Generator[RecordingResult, None, None]":
-        try:
-            for each in cutting:
-                cuts.append(each)
-                yield each.result
-        finally:
-            cutting.close()
-
-    results, is_interrupted = run_all(list_results(), found, "cutting", "searched")
+    answers = take_results(cutting, cuts.append)
+    results, is_interrupted = run_all(answers, found, "cutting", "searched")
     labels = {
         each.name: each.path.absolute().parent.name if label_by_folder else label for each in found
     }

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import typer
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 MAX_REPEATED = 3  # recordings that have the same warning each on a line of its own
 
 F = TypeVar("F", bound=StrEnum)
+
+
+class HasResult(Protocol):
+    """A result with something more."""
+
+    @property
+    def result(self) -> "RecordingResult": ...
+
+
+Item = TypeVar("Item", bound=HasResult)
 
 
 def choose_format(format: F | None, output: Path | None, extensions: Mapping[str, F]) -> F | None:
@@ -62,6 +72,18 @@ def run_all(
         answers.close()
     _show_warnings(results)
     return results, is_interrupted
+
+
+def take_results(
+    items: "Generator[Item, None, None]", take: Callable[[Item], object]
+) -> "Generator[RecordingResult, None, None]":
+    """Yield the `result` of each item after `take` had the item."""
+    try:
+        for item in items:
+            take(item)
+            yield item.result
+    finally:
+        items.close()
 
 
 def _show_warnings(results: "Sequence[RecordingResult]") -> None:
