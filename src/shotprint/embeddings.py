@@ -138,8 +138,8 @@ def _make_row(
     result: RecordingResult, facts: Mapping[str, Any], answers: Answer | None, embedding: Floats
 ) -> Row:
     best: dict[str, Any] = {} if answers is None else answers.fields
-    known = {name: best[name] for name in ("label", "probability") if name in best}
-    start = {"recording": printable(result.path), "sha256": result.sha256}
+    known: Row = {name: best[name] for name in ("label", "probability") if name in best}
+    start: Row = {"recording": printable(result.path), "sha256": result.sha256}
     return {**start, **facts, **known, "embedding": embedding}
 
 

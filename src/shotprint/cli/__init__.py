@@ -63,6 +63,7 @@ from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
+from shotprint.cli.plot import plot  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
@@ -75,6 +76,7 @@ app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("models")(show_models)
 app.command("pack")(pack)
+app.command("plot")(plot)
 app.command("recognize")(recognize)
 app.command("simulate")(simulate)
 app.command("train")(train)
