@@ -118,6 +118,10 @@ def test_crowded_shots_are_numbered_and_thinned_out(overview):
     assert 10 < len(shown) < 300
     assert len({number % 10 for number in shown[1:]}) == 1
     assert max(rows) <= 2
+    lonely, _ = place_labels(
+        [*(make_shot(0.001 * i) for i in range(1000)), make_shot(3)], overview, 9
+    )
+    assert lonely[1000] == "1001"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A recording with its shots, and each shot: waveform, spectrogram, what was recognised."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ WIDTH_IN, SHOT_WIDTH_IN, LEFT_IN = 9.0, 5.4, 0.95
 WAVEFORM_IN, SPECTROGRAM_IN = 1.5, 2.0
 ROW_IN, MAX_ROWS = 0.17, 7
 GAP_IN = 0.12
+ALONE_IN = 0.5  # a shot so far from others keeps its number
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 CLOCK_S = 120.0  # from here on times are shown as on a clock
 CLOCK_STEPS_S = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 10**9)
@@ -197,9 +199,15 @@ def mark_shots(
     from_below : where the lines begin, as a share of the height of the axes
     """
     width = max(0.25, min(1.0, 60 / max(1, len(shots))))
-    for shot in shots:
-        colour = _choose_colour(shot, colours)
-        ax.axvline(shot.onset_s, from_below, color=colour, linewidth=width, zorder=1)
+    ax.vlines(
+        [shot.onset_s for shot in shots],
+        from_below,
+        1.0,
+        colors=[_choose_colour(shot, colours) for shot in shots],
+        linewidths=width,
+        zorder=1,
+        transform=ax.get_xaxis_transform(),
+    )
 
 
 def plot_labels(
@@ -252,8 +260,13 @@ def place_labels(
         for number, shot in zip(numbers, shots, strict=True)
     ]
     options = [full] if len(shots) <= 100 else []
+    gaps = np.diff(places, prepend=-np.inf, append=np.inf)
+    alone = np.minimum(gaps[:-1], gaps[1:]) > ALONE_IN
     options += [
-        [text if i % step == 0 or i == 1 else "" for i, text in enumerate(numbers, start=1)]
+        [
+            text if alone[i] or i == 0 or (i + 1) % step == 0 else ""
+            for i, text in enumerate(numbers)
+        ]
         for step in STEPS
     ]
     for texts in options:
@@ -277,12 +290,15 @@ def _measure_ends(
 
 def _stack(places_in: Sequence[float], texts: Sequence[str]) -> list[int]:
     """Return the row of each text: one above the highest of those that begin below it."""
-    widths = {text: measure_text_in([text], FONT_SIZE) + 0.07 for text in set(texts) if text}
+    shapes = {text: re.sub(r"\d", "0", text) for text in texts if text}  # digits are as wide
+    widths_in = {
+        shape: measure_text_in([shape], FONT_SIZE) + 0.07 for shape in set(shapes.values())
+    }
     rows = [0] * len(texts)
     for i in range(len(texts) - 1, -1, -1):
         if not texts[i]:
             continue
-        reach = places_in[i] + widths[texts[i]]
+        reach = places_in[i] + widths_in[shapes[texts[i]]]
         for j in range(i + 1, len(texts)):
             if places_in[j] >= reach:
                 break
