@@ -28,6 +28,7 @@ from shotprint.errors import ShotprintError
 from shotprint.evaluation import read_predictions
 from shotprint.manifest import build_manifest
 from shotprint.packing import Pack, open_pack, pack
+from shotprint.recognition.predictions import format_predictions
 from shotprint.splits import LEAK_SENTENCE
 from shotprint.training.callbacks import is_best, is_exhausted
 from shotprint.training.crossval import crossval
@@ -44,6 +45,7 @@ from shotprint.training.module import (
 )
 from shotprint.training.parts import divide
 from shotprint.training.recipe import Recipe, load_recipe, write_recipe
+from shotprint.training.scoring import list_predictions
 from shotprint.training.start import build_start
 from training_sets import RATE_HZ, RULE, SETTINGS, SMALL, make_set, make_shot
 
@@ -350,6 +352,16 @@ def test_predictions_are_those_of_the_saved_model(learned: FitResult, packed: Pa
         assert row["predicted"] == network.labels[int(expected.argmax())]
     predictions = read_predictions(learned.out_dir / "predictions.csv")
     assert predictions.correct.mean() == learned.metrics["test_accuracy"]
+
+
+def test_columns_of_a_manifest_are_not_mistaken_for_answers() -> None:
+    columns = ["recording", "path", "label", "predicted", "probability", "p_b", "fold"]
+    rows = pd.DataFrame([["1.wav", "x/1.wav", "a", "b", "0.9", "1", "3"]], columns=columns)
+    text = format_predictions(list_predictions(rows, ["a", "b"], np.array([[0.75, 0.25]])), "ab")
+    assert text.splitlines() == [
+        "recording,label,predicted,probability,p_a,p_b,group,fold",
+        "1.wav,a,a,0.75,0.75,0.25,,3",
+    ]
 
 
 def test_a_fine_tuned_model_is_a_start(learned: FitResult, packed: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.audio import Audio, require_sound, resample, stream
+from shotprint.audio import Audio, require_length, require_sound, resample, stream
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
 from shotprint.detection.model import DetectorModel
 from shotprint.detection.picking import pick_onsets
@@ -129,7 +129,7 @@ class Reading:
 
     Raises
     ------
-    RecordingError : as `shotprint.audio.stream`, or the recording is silent
+    RecordingError : as `shotprint.audio.stream`, or the recording is silent or too short
     """
 
     heard: Heard
@@ -158,6 +158,8 @@ class Reading:
 
         yield from cut_sections(watch(), self._listening.section_s)
         block = last[0]
+        if n_samples == block.waveform.shape[1]:
+            require_length(block, self._path)
         require_sound(block, self._path)
         self.heard = Heard(
             duration_s=round(n_samples / block.sample_rate_hz, 4),
