@@ -24,3 +24,12 @@ def toy_model(tmp_path_factory) -> Path:
     from toy import export_toy
 
     return export_toy(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def toy_detector(tmp_path_factory) -> Path:
+    """A detector's file (ONNX) that hears a sudden rise of the level, whatever is shipped."""
+    pytest.importorskip("onnx")
+    from toy import write_toy_detector
+
+    return write_toy_detector(tmp_path_factory.mktemp("toy") / "rise.onnx")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from shotprint.audio import write_wav
 from shotprint.cli import app
-from shotprint.cli.recognize import _find_common_folder
+from shotprint.cli.running import find_common_folder
 from shotprint.errors import ShotprintError
 from toy import TOY_LABELS, write_shots
 
@@ -92,7 +92,7 @@ def test_table_on_a_terminal_is_drawn_below_the_common_folder(shots, toy_model, 
     ],
 )
 def test_the_common_folder(paths, expected):
-    assert _find_common_folder(paths) == expected
+    assert find_common_folder(paths) == expected
 
 
 def test_json_and_csv_agree_and_do_not_depend_on_top(shots, toy_model, tmp_path):

@@ -11,6 +11,7 @@ import soundfile
 
 from shotprint.audio import find_recordings, read, write_wav
 from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames
+from shotprint.detection import Listening
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
@@ -48,7 +49,7 @@ class LoudnessModel:
 def hear(path, metadata, channel="mix"):
     """Return the clips (n, n_samples) that a model would hear, and the facts."""
     clips = []
-    heard = listen(path, metadata, channel, clips.extend)
+    heard = listen(path, metadata, Listening(channel), clips.extend)
     return np.stack(clips), heard
 
 
@@ -304,7 +305,7 @@ def test_a_model_that_hears_recordings_whole(tmp_path, duration_s, lengths):
     write_wav(path, make_shot(0, duration_s, 8000, at_s=0.0), 8000)
     metadata = LoudnessModel(clip_rule=ClipRule(length_s=0, onset_at_s=0)).metadata
     clips = []
-    listen(path, metadata, "mix", clips.extend)
+    listen(path, metadata, Listening(), clips.extend)
     assert [len(clip) for clip in clips] == lengths
     heard = np.concatenate(clips)[: round(duration_s * 8000)]
     assert np.array_equal(heard, read(path).waveform[0])

@@ -63,3 +63,73 @@ def write_shots(folder, n, rate_hz=48000):
         shot = make_shot(seed, rate_hz=rate_hz)
         write_wav(path, np.stack([shot, 0.5 * shot]), rate_hz)
     return paths
+
+
+def write_toy_detector(path, threshold=0.5):
+    """Write a detector (ONNX) that hears a sudden rise of the peak level; return its path."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from shotprint.detection import DetectorMetadata
+
+    def constant(name, value, dtype=np.int64):
+        return numpy_helper.from_array(np.array(value, dtype), name)
+
+    nodes = [
+        helper.make_node("Abs", ["waveform"], ["size"]),
+        helper.make_node("Unsqueeze", ["size", "one"], ["one_channel"]),
+        helper.make_node("MaxPool", ["one_channel"], ["peak"], kernel_shape=[48], strides=[48]),
+        helper.make_node("Add", ["peak", "faint"], ["audible"]),
+        helper.make_node("Log", ["audible"], ["level"]),
+        helper.make_node("Pad", ["level", "pads"], ["padded"], mode="edge"),
+        helper.make_node("MaxPool", ["padded"], ["pooled"], kernel_shape=[5]),
+        helper.make_node("Slice", ["pooled", "zero", "last", "two"], ["before"]),
+        helper.make_node("Sub", ["level", "before"], ["rise"]),
+        helper.make_node("Sub", ["rise", "enough"], ["excess"]),
+        helper.make_node("Mul", ["excess", "slope"], ["shaped"]),
+        helper.make_node("Squeeze", ["shaped", "one"], ["logits"]),
+    ]
+    constants = [
+        constant("one", [1]),
+        constant("zero", [0]),
+        constant("last", [-1]),
+        constant("two", [2]),
+        constant("pads", [0, 0, 5, 0, 0, 0]),
+        constant("faint", 1e-4, np.float32),
+        constant("enough", 1.2, np.float32),
+        constant("slope", 4.0, np.float32),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["n", "n_samples"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", "n_frames"])],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    metadata = DetectorMetadata(name="rise", version="1", threshold=threshold)
+    helper.set_model_props(model, {"shotprint": metadata.to_json()})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def make_shots(onsets_s, duration_s, rate_hz=48000, peak=0.4):
+    """Return blasts that die away within 60 ms, in faint noise, (n_samples,) float32."""
+    rng = np.random.default_rng(5)
+    waveform = 1e-3 * rng.standard_normal(round(duration_s * rate_hz))
+    t = np.arange(round(0.06 * rate_hz)) / rate_hz
+    for onset_s in onsets_s:
+        start = round(onset_s * rate_hz)
+        part = waveform[start : start + len(t)]
+        part += (peak * np.exp(-t / 0.008) * rng.uniform(-1, 1, len(t)))[: len(part)]
+        part[0] = peak
+    return waveform.astype(np.float32)
+
+
+def write_bursts(path, onsets_s, duration_s=3.0, rate_hz=48000, subtype="PCM_16"):
+    """Write a stereo recording of shots, the right channel fainter; return its path."""
+    waveform = make_shots(onsets_s, duration_s, rate_hz)
+    write_wav(path, np.stack([waveform, 0.5 * waveform]), rate_hz, subtype)
+    return path

@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -43,3 +45,31 @@ def compute_sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def place_outputs(
+    sources: Sequence[str | os.PathLike[str]], folder: str | os.PathLike[str], ending: str
+) -> list[Path]:
+    """Return one path in `folder` for each source, all different on every file system.
+
+    They lie in `folder` as the sources lie below the folder that all share. A name is that of
+    the source with `ending` in place of its extension, or where that is taken behind it.
+    """
+    places = [Path(os.path.normpath(Path(source).absolute())) for source in sources]
+    roots = {place.anchor for place in places}
+    shared = os.path.commonpath([place.parent for place in places]) if len(roots) == 1 else None
+    taken: set[str] = set()
+    outputs = []
+    for place in places:
+        if shared is not None:
+            below = place.relative_to(shared)
+        else:  # on several drives of Windows
+            below = Path(re.sub(r"\W", "", place.anchor), place.relative_to(place.anchor))
+        numbered = (f"{place.name}-{number}" for number in itertools.count(2))
+        for stem in itertools.chain([place.stem, place.name], numbered):
+            output = Path(folder) / below.parent / f"{stem}{ending}"
+            if str(output).casefold() not in taken:
+                break
+        taken.add(str(output).casefold())
+        outputs.append(output)
+    return outputs

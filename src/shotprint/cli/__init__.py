@@ -79,23 +79,29 @@ def describe_failure(error: OSError) -> str:
 
 # Each command registers here; its file imports typer and the standard library only.
 from shotprint.cli.crossval import crossval  # noqa: E402
+from shotprint.cli.cut import cut  # noqa: E402
 from shotprint.cli.detect import detect  # noqa: E402
+from shotprint.cli.embed import embed  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
+from shotprint.cli.plot import plot  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 from shotprint.cli.train_detector import train_detector  # noqa: E402
 
 app.command("crossval")(crossval)
+app.command("cut")(cut)
 app.command("detect")(detect)
+app.command("embed")(embed)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("models")(show_models)
 app.command("pack")(pack)
+app.command("plot")(plot)
 app.command("recognize")(recognize)
 app.command("simulate")(simulate)
 app.command("train")(train)

@@ -1,5 +1,6 @@
 """``shotprint recognize``: which gun is it?"""
 
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -8,10 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shotprint.cli.detector_options import open_detector
+from shotprint.cli.model_options import open_model
+from shotprint.cli.running import (
+    check_track,
+    choose_format,
+    count_done,
+    deliver,
+    deliver_tracks,
+    draw_table,
+    find_common_folder,
+    finish,
+    join_cells,
+    run_all,
+)
 
 if TYPE_CHECKING:
     from shotprint.audio import FoundRecording
-    from shotprint.recognition import Model, Recognizer, RecordingResult
+    from shotprint.recognition import Recognizer, RecordingResult
     from shotprint.recognition.predictions import KnownRecording
 
 
@@ -21,11 +35,20 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    shots = "shots"
+    audacity = "audacity"
+    raven = "raven"
+    textgrid = "textgrid"
 
 
-EXTENSIONS = {".json": Format.json, ".csv": Format.csv, ".txt": Format.table, ".tsv": Format.table}
-MAX_REPEATED = 3  # recordings that have the same warning each on a line of its own
-INTERRUPTED = "interrupted before it was recognised"
+EXTENSIONS = {
+    ".json": Format.json,
+    ".csv": Format.csv,
+    ".txt": Format.table,
+    ".tsv": Format.table,
+    ".textgrid": Format.textgrid,
+}
+TRACKS = (Format.audacity, Format.raven, Format.textgrid)
 
 
 def recognize(
@@ -44,11 +67,16 @@ def recognize(
         typer.Option(help="Folder where the model is looked for too (or set SHOTPRINT_WEIGHTS)."),
     ] = None,
     format: Annotated[
-        Format | None, typer.Option(help="Default: by the name of the output, else a table.")
+        Format | None,
+        typer.Option(
+            help="Default: by the name of the output, else a table. csv: a row a recording; "
+            "shots: CSV, a row a shot; the last three: label tracks."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many guns the table shows.")] = 3,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File for the answers.")
+        Path | None,
+        typer.Option("--output", "-o", help="File for the answers; folder for label tracks."),
     ] = None,
     channel: Annotated[str, typer.Option(help="mix, loudest, each, or a number from 0.")] = "mix",
     track: Annotated[
@@ -83,123 +111,41 @@ def recognize(
     from shotprint.audio import find_recordings
     from shotprint.recognition import RecognitionSettings, Recognizer
     from shotprint.recognition.predictions import read_known
+    from shotprint.recognition.shot_table import format_shots
 
     if whole and (threshold is not None or detector is not None):
         raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
+    if whole and format in (Format.shots, *TRACKS):
+        raise typer.BadParameter(f"with --whole there are no shots that {format} could show")
     if resume and output is None:
         raise typer.BadParameter("--resume needs --output: the journal stands beside that file")
-    kind = _choose_format(format, output)
+    kind = choose_format(format, output, EXTENSIONS) or Format.table
     settings = RecognitionSettings(channel, jobs, track)
     known = read_known(manifest) if manifest is not None else {}
     finder = None if whole else open_detector(detector, threshold)
-    recognizer = Recognizer(_open_model(model, backbone, weights_dir, firearms), settings, finder)
+    recognizer = Recognizer(open_model(model, backbone, weights_dir, firearms), settings, finder)
     found = find_recordings(paths)
+    if kind in TRACKS:
+        check_track(found, kind, output)
     if output is not None:
         journal = recognizer.open_journal(output.with_name(f"{output.name}.journal"), resume)
-    results, is_interrupted = _run(recognizer, found)
-    if kind is Format.json:
-        text = recognizer.collect(results).to_json()
+    results, is_interrupted = run_all(
+        recognizer.recognize(found), found, "recognising", "recognised"
+    )
+    if kind in TRACKS:
+        deliver_tracks(results, found, kind, output)
+    elif kind is Format.json:
+        deliver(recognizer.collect(results).to_json(), output)
     elif kind is Format.csv:
-        text = _to_csv(recognizer, found, results, known)
+        deliver(_to_csv(recognizer, found, results, known), output)
+    elif kind is Format.shots:
+        deliver(format_shots(results, recognizer.model.metadata.label_names), output)
     else:
-        text = _to_table(recognizer, results, top, is_file=output is not None)
-    _deliver(text, output)
+        deliver(_to_table(recognizer, results, top, is_file=output is not None), output)
     if output is not None:
         journal.close() if is_interrupted else journal.remove()
-    _finish(results, output, is_interrupted)
-
-
-def _choose_format(format: Format | None, output: Path | None) -> Format:
-    from shotprint.errors import ShotprintError
-
-    if format is not None:
-        return format
-    if output is None:
-        return Format.table
-    if output.suffix.lower() not in EXTENSIONS:
-        raise ShotprintError(
-            f"the format of {output} is not clear from its name; end it with "
-            f"{', '.join(EXTENSIONS)}, or give --format"
-        )
-    return EXTENSIONS[output.suffix.lower()]
-
-
-def _open_model(
-    path: Path | None, backbone: str | None, weights_dir: Path | None, firearms: Path | None
-) -> "Model":
-    """Open the model in ONNX Runtime, or in torch if it is no ONNX file."""
-    from shotprint.errors import MissingExtraError, ShotprintError
-    from shotprint.firearms import read_firearms
-    from shotprint.recognition import OnnxModel
-    from shotprint.weights import shipped_model
-
-    path = shipped_model() if path is None else _find_model(path, weights_dir)
-    if path.suffix.lower() == ".onnx":
-        if backbone is not None:
-            raise ShotprintError(f"{path} says itself what it is; leave out --backbone")
-        model = OnnxModel(path)
-        if firearms is not None:
-            model.metadata = model.metadata.with_firearms(read_firearms(firearms))
-        return model
-    try:
-        from shotprint.backbones.torch_model import TorchModel
-    except ImportError:
-        raise MissingExtraError("train", f"{path.name}, which is no .onnx file,") from None
-    return TorchModel(path, backbone, firearms=read_firearms(firearms))
-
-
-def _find_model(path: Path, weights_dir: Path | None) -> Path:
-    """Return the model where it was named, or of that name in the folder of weights."""
-    import os
-
-    from shotprint.errors import ShotprintError
-    from shotprint.weights import WEIGHTS_VARIABLE
-
-    folder = weights_dir or os.environ.get(WEIGHTS_VARIABLE)
-    places = [path, Path(folder) / path] if folder else [path]
-    for place in places:
-        if place.exists():
-            return place
-    where = f", nor in {folder}" if folder else ""
-    raise ShotprintError(f"there is no model {path}{where}; check the path given to --model")
-
-
-def _run(
-    recognizer: "Recognizer", found: "Sequence[FoundRecording]"
-) -> "tuple[list[RecordingResult], bool]":
-    """Recognise with progress, say what fails at once; Ctrl-C marks the rest as failed."""
-    from shotprint.progress import show_progress
-    from shotprint.recognition import RecordingResult
-
-    results: list[RecordingResult] = []
-    answers = recognizer.recognize(found)
-    is_interrupted = False
-    try:
-        for result in show_progress(answers, total=len(found), description="recognising"):
-            results.append(result)
-            if result.error is not None:
-                typer.echo(f"shotprint: {result.path}: {result.error}", err=True)
-    except KeyboardInterrupt:
-        is_interrupted = True
-        rest = found[len(results) :]
-        results += [RecordingResult(each.name, None, error=INTERRUPTED) for each in rest]
-    finally:
-        answers.close()
-    _show_warnings(results)
-    return results, is_interrupted
-
-
-def _show_warnings(results: "Sequence[RecordingResult]") -> None:
-    """Say what makes answers doubtful; what many recordings share is said once."""
-    warned: dict[str, list[str]] = {}
-    for result in results:
-        for text in result.warnings:
-            warned.setdefault(text, []).append(result.path)
-    for text, paths in warned.items():
-        if len(paths) > MAX_REPEATED:
-            paths = [f"{paths[0]} and {len(paths) - 1} more"]
-        for path in paths:
-            typer.echo(f"shotprint: {path}: warning: {text}", err=True)
+    summary = None if output is None else f"{output}: {count_done(results)} recognised"
+    finish(results, summary, is_interrupted)
 
 
 def _to_csv(
@@ -223,13 +169,10 @@ def _to_table(
     recognizer: "Recognizer", results: "Sequence[RecordingResult]", top: int, *, is_file: bool
 ) -> str:
     """Return the answers as a drawn table for a terminal, else separated by tabs."""
-    import sys
-
     n_shown = min(top, len(recognizer.model.metadata.labels))
     answered = [result for result in results if result.error is None]
     if is_file or not sys.stdout.isatty():
-        lines = [_tab_header(n_shown), *(_tab_row(result, n_shown) for result in answered)]
-        return "".join("\t".join(cells) + "\n" for cells in lines)
+        return join_cells([_tab_header(n_shown), *(_tab_row(each, n_shown) for each in answered)])
     return _draw_table(recognizer, answered, n_shown) if answered else ""
 
 
@@ -245,68 +188,19 @@ def _tab_row(result: "RecordingResult", n_shown: int) -> list[str]:
     best = [(each or ())[0] for each in (result.calibre, result.category)]
     scores = [*(result.candidates or ())[:n_shown], *best]
     cells = [cell for s in scores for cell in (s.label, f"{s.probability:.4f}")]
-    name = printable(result.path).translate(dict.fromkeys(map(ord, "\t\n\r"), " "))
-    return [name, *cells]
+    return [printable(result.path), *cells]
 
 
 def _draw_table(
     recognizer: "Recognizer", answered: "Sequence[RecordingResult]", n_shown: int
 ) -> str:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    below = _find_common_folder([result.path for result in answered])
+    below = find_common_folder([result.path for result in answered])
     metadata = recognizer.model.metadata
-    caption = f"model {metadata.name} {metadata.version}: {metadata.limits}"
-    table = Table(
-        title=escape(below), caption=escape(caption), box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    table.title_justify = table.caption_justify = "left"
-    table.add_column("recording", overflow="fold")
-    for name in ("gun", *(f"{rank}." for rank in range(2, n_shown + 1)), "calibre", "category"):
-        table.add_column(name)
+    ranks = [f"{rank}." for rank in range(2, n_shown + 1)]
+    rows = [["recording", "gun", *ranks, "calibre", "category"]]
     for result in answered:
         name, *cells = _tab_row(result, n_shown)
         shown = name[len(below) :].lstrip("/\\") if below else name
         pairs = zip(cells[::2], cells[1::2], strict=True)
-        table.add_row(escape(shown), *(f"{escape(label)} {float(p):.2f}" for label, p in pairs))
-    console = Console()
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get()
-
-
-def _find_common_folder(paths: list[str]) -> str:
-    """Return the folder that all lie below; empty where there is none."""
-    import os
-
-    try:
-        return os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120
-    except ValueError:  # some are absolute, others are not, or they lie on several drives
-        return ""
-
-
-def _deliver(text: str, output: Path | None) -> None:
-    """Write to the file, or to standard output: UTF-8 whatever the machine's code page is."""
-    import sys
-
-    from shotprint.files import write_text
-
-    if output is not None:
-        write_text(output, text)
-    else:
-        typer.echo(text if sys.stdout.isatty() else text.encode(), nl=False)
-
-
-def _finish(results: "Sequence[RecordingResult]", output: Path | None, interrupted: bool) -> None:
-    """Say where the answers are, and end with the exit code."""
-    n_failed = sum(result.error is not None for result in results)
-    if output is not None:
-        n_answered = len(results) - n_failed
-        typer.echo(f"{output}: {n_answered} of {len(results)} recordings recognised", err=True)
-    if interrupted:
-        raise typer.Exit(130)
-    if n_failed:
-        raise typer.Exit(1 if n_failed < len(results) else 2)
+        rows.append([shown, *(f"{label} {float(p):.2f}" for label, p in pairs)])
+    return draw_table(rows, below, f"model {metadata.name} {metadata.version}: {metadata.limits}")

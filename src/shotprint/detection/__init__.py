@@ -5,7 +5,14 @@ A recording is read in sections (`sections`), a network gives the log-odds of a 
 these together.
 """
 
-from shotprint.detection.detector import Detector, Heard, Listening, Reading, find_shots
+from shotprint.detection.detector import (
+    Detector,
+    Heard,
+    Listening,
+    Reading,
+    find_shots,
+    open_blocks,
+)
 from shotprint.detection.model import DetectorMetadata, DetectorModel, OnnxDetector
 from shotprint.detection.sections import Section, cut_sections
 from shotprint.detection.shots import (
@@ -32,4 +39,5 @@ __all__ = [
     "find_bursts",
     "find_shots",
     "measure_shot",
+    "open_blocks",
 ]

@@ -105,6 +105,23 @@ class Detector:
         return shots
 
 
+def open_blocks(
+    path: str | os.PathLike[str],
+    listening: Listening,
+    *,
+    block_s: float | None = None,
+    sample_rate_hz: int | None = None,
+) -> Iterator[Audio]:
+    """Yield a recording in blocks, by default as long as its sections, at its own rate."""
+    return stream(
+        path,
+        block_s=block_s or listening.section_s,
+        sample_rate_hz=sample_rate_hz,
+        channel=listening.channel,
+        track=listening.track,
+    )
+
+
 class Reading:
     """A recording read section by section; what it is like is known at the end.
 
@@ -133,10 +150,7 @@ class Reading:
 
         def watch() -> Iterator[Audio]:
             nonlocal n_samples
-            how = self._listening
-            for block in stream(
-                self._path, block_s=how.section_s, channel=how.channel, track=how.track
-            ):
+            for block in open_blocks(self._path, self._listening):
                 self._check()
                 last[:] = [block]
                 n_samples += block.waveform.shape[1]

@@ -3,15 +3,24 @@
 from shotprint.plots.bars import Rate, draw_rates, plot_rates
 from shotprint.plots.confusion import draw_confusion, plot_confusion
 from shotprint.plots.evaluation import draw_evaluation
-from shotprint.plots.figures import new_figure, save_figure
+from shotprint.plots.figures import new_figure, save_figure, write_figure
+from shotprint.plots.overview import Overview, measure_overview
+from shotprint.plots.recordings import draw_pictures
+from shotprint.plots.shots import draw_recording, draw_shot
 
 __all__ = [
+    "Overview",
     "Rate",
     "draw_confusion",
     "draw_evaluation",
+    "draw_pictures",
     "draw_rates",
+    "draw_recording",
+    "draw_shot",
+    "measure_overview",
     "new_figure",
     "plot_confusion",
     "plot_rates",
     "save_figure",
+    "write_figure",
 ]

@@ -60,13 +60,22 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Pat
     path = Path(path)
     stem = path.with_suffix("") if path.suffix.lower() in (".png", ".svg") else path
     png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
-    settings: dict[str, Any] = {"svg.hashsalt": "shotprint", "svg.fonttype": "path"}
-    with matplotlib.rc_context(settings):
-        with write_beside(png) as beside:
-            figure.savefig(beside, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-        with write_beside(svg) as beside:
-            figure.savefig(beside, format="svg", metadata={"Date": None})
+    write_figure(figure, png)
+    write_figure(figure, svg)
     return png, svg
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write `figure` as what its extension says (``.png``, ``.svg``, ``.pdf``), without a date."""
+    kind = path.suffix.lower().removeprefix(".")
+    metadata: dict[str, Any] = {
+        "png": {"Software": None},
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    }[kind]
+    settings: dict[str, Any] = {"svg.hashsalt": "shotprint", "svg.fonttype": "path"}
+    with matplotlib.rc_context(settings), write_beside(path) as beside:
+        figure.savefig(beside, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
 
 
 def write_literally(text: Any) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.audio import Audio, require_length, require_sound, stream
+from shotprint.audio import Audio, require_length, require_sound
 from shotprint.clips import compute_power, count_frame_samples, cut_clips, pick_onset_frames
 from shotprint.clips import place_clips as place_starts
-from shotprint.detection import Heard
+from shotprint.detection import Heard, Listening, open_blocks
 from shotprint.recognition.model import Floats, ModelMetadata
 
 BLOCK_S = 60.0
@@ -20,7 +20,7 @@ loudest onsets, then to cut the clips. A model that hears recordings whole hears
 def listen(
     path: str | os.PathLike[str],
     metadata: ModelMetadata,
-    channel: str,
+    listening: Listening,
     take: Callable[[Floats], None],
     check: Callable[[], None] = lambda: None,
 ) -> Heard:
@@ -28,7 +28,7 @@ def listen(
 
     Parameters
     ----------
-    channel : as `shotprint.audio.read`; ``each`` gives the clips of every channel with sound
+    listening : channel and track; ``each`` gives the clips of every channel with sound
     take : gets clips (n, n_samples) of the model's rate, level not yet changed
     check : called at every block; what it raises ends the listening
 
@@ -38,12 +38,12 @@ def listen(
     """
     rate_hz = metadata.sample_rate_hz
 
-    def open_blocks() -> Iterator[Audio]:
-        for block in stream(path, block_s=BLOCK_S, sample_rate_hz=rate_hz, channel=channel):
+    def read_blocks() -> Iterator[Audio]:
+        for block in open_blocks(path, listening, block_s=BLOCK_S, sample_rate_hz=rate_hz):
             check()
             yield block
 
-    blocks = open_blocks()
+    blocks = read_blocks()
     first = next(blocks)
     second = next(blocks, None)
     if second is None:
@@ -60,7 +60,7 @@ def listen(
     else:
         powers, last, n_samples = _measure_power(blocks, rate_hz)
         require_sound(last, path)
-        _take_loudest(open_blocks(), powers, n_samples, metadata, take)
+        _take_loudest(read_blocks(), powers, n_samples, metadata, take)
     return _describe(last, n_samples)
 
 

@@ -3,10 +3,7 @@
 import dataclasses
 import functools
 import os
-import threading
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,8 @@ import numpy as np
 
 from shotprint.audio import FoundRecording
 from shotprint.audio.channels import parse_channel
-from shotprint.detection import Detector, Heard, Listening, Reading, Section, append_shots
-from shotprint.errors import RecordingError, ShotprintError
-from shotprint.files import compute_sha256
+from shotprint.detection import Detector, Heard, Listening, Section
+from shotprint.errors import ShotprintError
 from shotprint.recognition.journal import Journal
 from shotprint.recognition.listening import listen
 from shotprint.recognition.model import Floats, Model
@@ -27,16 +23,15 @@ from shotprint.recognition.results import (
     RecordingResult,
     Results,
 )
+from shotprint.recognition.running import Run, attempt, run_recordings, to_failure
 from shotprint.recognition.shots import (
     AnsweredShot,
     answer,
     answer_section,
-    map_sections,
+    hear_shots,
     run_clips,
     to_results,
 )
-
-MAX_JOBS = 16
 
 NO_SHOT = "no shot was found in it: the answer is about its loudest sounds"
 TRAINED_ON = "the model was trained on this very recording, so its answer proves nothing"
@@ -59,10 +54,6 @@ class RecognitionSettings:
 
     def __post_init__(self) -> None:
         parse_channel(self.channel)
-
-
-class Interrupted(Exception):
-    """The caller has stopped asking for results."""
 
 
 class Recognizer:
@@ -88,6 +79,7 @@ class Recognizer:
         self.settings = settings or RecognitionSettings()
         self.detector = detector if model.metadata.clip_rule.length_s else None
         self.journal: Journal | None = None
+        self._listening = Listening(self.settings.channel, self.settings.track)
         self._trained_on = frozenset(model.metadata.data.get("trained_on", ()))
         if not model.metadata.labels:
             raise ShotprintError(
@@ -105,7 +97,7 @@ class Recognizer:
         name : what the result calls it; by default the path
         """
         found = FoundRecording(Path(path), name or os.fspath(path))
-        return self._recognize(found, lambda: None, None)
+        return attempt(found, self._recognize, to_failure)
 
     def recognize(
         self, recordings: Sequence[FoundRecording]
@@ -114,29 +106,7 @@ class Recognizer:
 
         Whoever stops asking (or is interrupted) waits for no more than the block of a recording.
         """
-        jobs = self._count_jobs()
-        stopped = threading.Event()
-
-        def check() -> None:
-            if stopped.is_set():
-                raise Interrupted
-
-        pending: deque[Future[RecordingResult]] = deque()
-        with ThreadPoolExecutor(jobs) as pool, ThreadPoolExecutor(jobs) as workers:
-            try:
-                for recording in recordings:
-                    pending.append(pool.submit(self._recognize, recording, check, workers))
-                    if len(pending) >= 4 * jobs:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                stopped.set()
-                for future in pending:
-                    future.cancel()
-
-    def _count_jobs(self) -> int:
-        return self.settings.jobs or min(os.cpu_count() or 1, MAX_JOBS)
+        return run_recordings(recordings, self._recognize, to_failure, self.settings.jobs)
 
     def collect(self, results: Sequence[RecordingResult]) -> Results:
         """Put results together with what is needed to repeat them."""
@@ -169,49 +139,25 @@ class Recognizer:
             },
         }
 
-    def _recognize(
-        self,
-        recording: FoundRecording,
-        check: Callable[[], None],
-        workers: Executor | None,
-    ) -> RecordingResult:
-        if recording.error is not None:
-            return _failed(recording, recording.error, None)
-        sha256 = None
-        try:
-            check()
-            sha256 = compute_sha256(recording.path)
-            if self.journal and (done := self.journal.find_recording(sha256)):
-                return dataclasses.replace(done, path=recording.name)
-            result = self._answer(recording, sha256, check, workers)
-            if self.journal:
-                self.journal.add_recording(result)
-            return result
-        except Interrupted:
-            raise
-        except RecordingError as error:
-            return _failed(recording, str(error), sha256)
-        except OSError as error:
-            return _failed(recording, f"it cannot be read ({error.strerror or error})", sha256)
-        except Exception as error:  # noqa: BLE001  # one recording never stops the others
-            return _failed(recording, f"unexpected {type(error).__name__}: {error}", sha256)
+    def _recognize(self, recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
+        """Answer for a recording, or take the answer from the journal."""
+        if self.journal and (done := self.journal.find_recording(sha256)):
+            return dataclasses.replace(done, path=recording.name)
+        result = self._answer(recording, sha256, run)
+        if self.journal:
+            self.journal.add_recording(result)
+        return result
 
-    def _answer(
-        self,
-        recording: FoundRecording,
-        sha256: str,
-        check: Callable[[], None],
-        workers: Executor | None,
-    ) -> RecordingResult:
+    def _answer(self, recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
         shots: list[AnsweredShot] = []
         warnings = self._warn_of_training(sha256)
         if self.detector is not None:
             work = functools.partial(self._answer_section, self.detector, sha256)
-            heard, shots = self._find_shots(recording.path, work, check, workers)
+            heard, shots = hear_shots(recording.path, self._listening, work, run)
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
             warnings += () if shots else (NO_SHOT,)
         if not shots:
-            heard, log_probabilities = self._hear_whole(recording.path, check)
+            heard, log_probabilities = self._hear_whole(recording.path, run.check)
         metadata = self.model.metadata
         answers = [answer(shot.log_probabilities[None], metadata) for shot in shots]
         found, bursts = to_results([shot.detected for shot in shots], answers)
@@ -227,20 +173,6 @@ class Recognizer:
             bursts=bursts,
             warnings=(*heard.warnings, *warnings),
         )
-
-    def _find_shots(
-        self,
-        path: Path,
-        work: Callable[[Section], list[AnsweredShot]],
-        check: Callable[[], None],
-        workers: Executor | None,
-    ) -> tuple[Heard, list[AnsweredShot]]:
-        """Find and recognise the shots, the sections of a long recording several at a time."""
-        reading = Reading(path, Listening(self.settings.channel, self.settings.track), check)
-        shots: list[AnsweredShot] = []
-        for found in map_sections(reading, work, workers, 2 * self._count_jobs()):
-            append_shots(shots, found)
-        return reading.heard, shots
 
     def _answer_section(
         self, detector: Detector, sha256: str, section: Section
@@ -261,7 +193,7 @@ class Recognizer:
         def take(clips: Floats) -> None:
             outputs.append(run_clips(self.model, clips)[0])
 
-        heard = listen(path, self.model.metadata, self.settings.channel, take, check)
+        heard = listen(path, self.model.metadata, self._listening, take, check)
         return heard, np.concatenate(outputs)
 
     def _warn_of_training(self, sha256: str) -> tuple[str, ...]:
@@ -273,10 +205,3 @@ def identify(detector: Detector) -> DetectorIdentity:
     """Return which detector it is, as answers state it."""
     facts = detector.model.metadata
     return DetectorIdentity(facts.name, facts.version, detector.model.sha256, detector.threshold)
-
-
-def _failed(recording: FoundRecording, error: str, sha256: str | None) -> RecordingResult:
-    """Return the result of a failure; its text does not repeat the name of the recording."""
-    for prefix in (recording.name, os.fspath(recording.path)):
-        error = error.removeprefix(" ".join(f"{prefix}:".split()) + " ")
-    return RecordingResult(path=recording.name, sha256=sha256, error=" ".join(error.split()))

@@ -1,6 +1,7 @@
 """From the sections of a recording to recognised shots, and from these to one answer."""
 
 import dataclasses
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -12,7 +13,17 @@ from numpy.typing import NDArray
 
 from shotprint.audio import resample
 from shotprint.clips import place_clips
-from shotprint.detection import DetectedShot, Detector, Section, find_bursts
+from shotprint.detection import (
+    DetectedShot,
+    Detector,
+    Heard,
+    Listening,
+    Reading,
+    Section,
+    append_shots,
+    find_bursts,
+)
+from shotprint.detection.shots import Timed
 from shotprint.errors import RecordingError
 from shotprint.recognition.model import LEVEL_RULES, Floats, Model, ModelMetadata
 from shotprint.recognition.results import (
@@ -22,12 +33,14 @@ from shotprint.recognition.results import (
     rank_scores,
     sum_scores,
 )
+from shotprint.recognition.running import Run
 
 BATCH = 4
 """Clips that a model hears at once: more make no recording faster and need more memory."""
 
 RESAMPLING_MARGIN_S = 0.02
 T = TypeVar("T")
+Shot = TypeVar("Shot", bound=Timed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +115,20 @@ def cut_shots(section: Section, shots: Sequence[DetectedShot], metadata: ModelMe
         source = source[:, : length - target]
         clips[:, place, target : target + source.shape[1]] = source
     return clips
+
+
+def hear_shots(
+    path: str | os.PathLike[str],
+    listening: Listening,
+    work: Callable[[Section], Sequence[Shot]],
+    run: Run,
+) -> tuple[Heard, list[Shot]]:
+    """Join the shots that `work` finds in the sections of a recording; several at a time."""
+    reading = Reading(path, listening, run.check)
+    shots: list[Shot] = []
+    for found in map_sections(reading, work, run.workers, run.ahead):
+        append_shots(shots, found)
+    return reading.heard, shots
 
 
 def map_sections(

@@ -1,0 +1,204 @@
+"""What commands on many recordings share: progress, failures, output, exit code."""
+
+import os
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from shotprint.audio import FoundRecording
+    from shotprint.recognition import RecordingResult
+
+MAX_REPEATED = 3  # recordings that have the same warning each on a line of its own
+
+F = TypeVar("F", bound=StrEnum)
+
+
+class HasResult(Protocol):
+    """A result with something more."""
+
+    @property
+    def result(self) -> "RecordingResult": ...
+
+
+Item = TypeVar("Item", bound=HasResult)
+
+
+def choose_format(format: F | None, output: Path | None, extensions: Mapping[str, F]) -> F | None:
+    """Return the format asked for, or the one that the name of the output says; None: neither."""
+    from shotprint.errors import ShotprintError
+
+    if format is not None or output is None:
+        return format
+    if output.suffix.lower() not in extensions:
+        raise ShotprintError(
+            f"the format of {output} is not clear from its name; end it with "
+            f"{', '.join(extensions)}, or give --format"
+        )
+    return extensions[output.suffix.lower()]
+
+
+def run_all(
+    answers: "Generator[RecordingResult, None, None]",
+    found: "Sequence[FoundRecording]",
+    doing: str,
+    done: str,
+) -> "tuple[list[RecordingResult], bool]":
+    """Gather results with progress, say what fails at once; Ctrl-C marks the rest as failed.
+
+    Parameters
+    ----------
+    doing, done : such as ``recognising``, ``recognised``
+    """
+    from shotprint.progress import show_progress
+    from shotprint.recognition import RecordingResult
+
+    results: list[RecordingResult] = []
+    is_interrupted = False
+    try:
+        for result in show_progress(answers, total=len(found), description=doing):
+            results.append(result)
+            if result.error is not None:
+                typer.echo(f"shotprint: {result.path}: {result.error}", err=True)
+    except KeyboardInterrupt:
+        is_interrupted = True
+        error = f"interrupted before it was {done}"
+        results += [RecordingResult(each.name, None, error=error) for each in found[len(results) :]]
+    finally:
+        answers.close()
+    _show_warnings(results)
+    return results, is_interrupted
+
+
+def take_results(
+    items: "Generator[Item, None, None]", take: Callable[[Item], object]
+) -> "Generator[RecordingResult, None, None]":
+    """Yield the `result` of each item after `take` had the item."""
+    try:
+        for item in items:
+            take(item)
+            yield item.result
+    finally:
+        items.close()
+
+
+def _show_warnings(results: "Sequence[RecordingResult]") -> None:
+    """Say what makes answers doubtful; what many recordings share is said once."""
+    warned: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.warnings:
+            warned.setdefault(text, []).append(result.path)
+    for text, paths in warned.items():
+        if len(paths) > MAX_REPEATED:
+            paths = [f"{paths[0]} and {len(paths) - 1} more"]
+        for path in paths:
+            typer.echo(f"shotprint: {path}: warning: {text}", err=True)
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """Write to the file, or to standard output: UTF-8 whatever the machine's code page is."""
+    from shotprint.files import write_text
+
+    if output is not None:
+        write_text(output, text)
+    else:
+        typer.echo(text if sys.stdout.isatty() else text.encode(), nl=False)
+
+
+def check_track(found: "Sequence[FoundRecording]", kind: str, output: Path | None) -> None:
+    """Raise unless the label tracks of the recordings have a place: a file each."""
+    from shotprint.errors import ShotprintError
+
+    if len(found) > 1 and (output is None or not is_folder(output)):
+        raise ShotprintError(
+            f"{len(found)} recordings were found, and a file of {kind} holds the shots of one; "
+            "give a folder with --output, or one recording"
+        )
+
+
+def is_folder(output: Path) -> bool:
+    """Tell whether an output is a folder: there is one, or its name has no extension."""
+    return output.is_dir() or (not output.suffix and not output.exists())
+
+
+def deliver_tracks(
+    results: "Sequence[RecordingResult]",
+    found: "Sequence[FoundRecording]",
+    kind: str,
+    output: Path | None,
+) -> None:
+    """Write the label track of each recording: into a folder, or of one to a file or the screen."""
+    from shotprint.files import place_outputs
+    from shotprint.recognition.labels import LABEL_TRACKS
+
+    track = LABEL_TRACKS[kind]
+    places: Sequence[Path | None] = [output] * len(found)
+    if output is not None and is_folder(output):
+        places = place_outputs([each.path for each in found], output, track.ending)
+    for result, place in zip(results, places, strict=True):
+        if result.error is None:
+            deliver(track.format(result), place)
+
+
+def finish(results: "Sequence[RecordingResult]", summary: str | None, is_interrupted: bool) -> None:
+    """Say where the answers are, and end with the exit code."""
+    n_failed = sum(result.error is not None for result in results)
+    if summary is not None:
+        typer.echo(summary, err=True)
+    if is_interrupted:
+        raise typer.Exit(130)
+    if n_failed:
+        raise typer.Exit(1 if n_failed < len(results) else 2)
+
+
+def count_done(results: "Sequence[RecordingResult]") -> str:
+    """Return how many did not fail, such as ``3 of 4 recordings``."""
+    n_done = sum(result.error is None for result in results)
+    return f"{n_done} of {len(results)} recordings"
+
+
+def count_shots(results: "Sequence[RecordingResult]") -> str:
+    """Return how many shots there are in those that did not fail."""
+    n_shots = sum(len(result.shots) for result in results)
+    return f"{n_shots} shot{'s' * (n_shots != 1)} in {count_done(results)}"
+
+
+def find_common_folder(paths: Sequence[str]) -> str:
+    """Return the folder that all lie below; empty where there is none."""
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120
+    except ValueError:  # some are absolute, others are not, or they lie on several drives
+        return ""
+
+
+def join_cells(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines of cells separated by tabs; what would break a line is a space."""
+    breaks = dict.fromkeys(map(ord, "\t\n\r"), " ")
+    return "".join("\t".join(cell.translate(breaks) for cell in row) + "\n" for row in rows)
+
+
+def draw_table(rows: Sequence[Sequence[str]], title: str = "", caption: str = "") -> str:
+    """Return a table for a terminal; the first row names the columns, the first is folded."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title=escape(title), caption=escape(caption), box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.title_justify = table.caption_justify = "left"
+    header, *body = rows
+    table.add_column(header[0], overflow="fold")
+    for name in header[1:]:
+        table.add_column(name)
+    for row in body:
+        table.add_row(*map(escape, row))
+    console = Console()
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()

@@ -1,0 +1,56 @@
+"""Pictures of recordings and of their shots, from files to files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from shotprint.audio import FoundRecording, probe
+from shotprint.detection import Listening, open_blocks
+from shotprint.plots.figures import write_figure
+from shotprint.plots.overview import measure_overview
+from shotprint.plots.shots import AFTER_S, BEFORE_S, draw_recording, draw_shot
+from shotprint.recognition.excerpts import BLOCK_S, read_excerpts
+from shotprint.recognition.results import RecordingResult
+
+MARGIN_S = 0.03
+SHOT_WINDOW_S = 0.005
+MIN_DIGITS = 4  # of the number of a shot in a picture's name, so that names sort
+
+
+def draw_pictures(
+    recording: FoundRecording,
+    listening: Listening,
+    result: RecordingResult,
+    path: Path,
+    check: Callable[[], None] = lambda: None,
+) -> list[Path]:
+    """Write a picture of a recording, and one of each shot beside it; return their paths.
+
+    The recording is read in blocks, so that memory does not grow with its length.
+
+    Parameters
+    ----------
+    result : its `shots` are drawn; empty: the sound alone is
+    path : of the first picture, ``.png``, ``.svg`` or ``.pdf``; a shot's has its number behind
+        the name: ``range.png``, ``range-0001.png``
+
+    Raises
+    ------
+    RecordingError : as `shotprint.audio.stream`
+    """
+    duration_s = result.duration_s or probe(recording.path, track=listening.track).duration_s
+    blocks = open_blocks(recording.path, listening, block_s=BLOCK_S)
+    overview = measure_overview(blocks, duration_s or 0.0)
+    write_figure(draw_recording(overview, result), path)
+    written = [path]
+    spans_s = [
+        (shot.onset_s - BEFORE_S - MARGIN_S, shot.onset_s + AFTER_S + MARGIN_S)
+        for shot in result.shots
+    ]
+    digits = max(MIN_DIGITS, len(str(len(spans_s))))
+    excerpts = read_excerpts(recording.path, spans_s, listening, check) if spans_s else ()
+    for place, excerpt in enumerate(excerpts):
+        length_s = excerpt.waveform.shape[1] / excerpt.sample_rate_hz
+        around = measure_overview([excerpt], length_s, SHOT_WINDOW_S)
+        written.append(path.with_stem(f"{path.stem}-{place + 1:0{digits}}"))
+        write_figure(draw_shot(around, result, place), written[-1])
+    return written

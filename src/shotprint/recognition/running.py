@@ -1,0 +1,106 @@
+"""Many recordings at a time; what goes wrong with one stops no other."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shotprint.audio import FoundRecording
+from shotprint.errors import RecordingError
+from shotprint.files import compute_sha256
+from shotprint.recognition.results import RecordingResult
+
+MAX_JOBS = 16
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The caller has stopped asking for results."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a recording is worked on with.
+
+    Attributes
+    ----------
+    check : called at every block; raises `Interrupted` where nobody waits for the result
+    workers : for the sections of a long recording; None: one after the other
+    ahead : sections of a recording that are worked on or wait at the same time
+    """
+
+    check: Callable[[], None] = lambda: None
+    workers: Executor | None = None
+    ahead: int = 1
+
+
+Work = Callable[[FoundRecording, str, Run], T]
+"""From a recording, the hash of its bytes and a run to a result; raises RecordingError."""
+Fail = Callable[[FoundRecording, str, str | None], T]
+"""From a recording, what is wrong, and the hash if its bytes can be read, to a result."""
+
+
+def count_jobs(jobs: int) -> int:
+    """Return how many recordings are worked on at a time; 0: as many as there are cores."""
+    return jobs or min(os.cpu_count() or 1, MAX_JOBS)
+
+
+def run_recordings(
+    recordings: Sequence[FoundRecording], work: Work[T], fail: Fail[T], jobs: int = 0
+) -> Generator[T, None, None]:
+    """Yield the results of many recordings in their order, several worked on at a time.
+
+    Whoever stops asking (or is interrupted) waits for no more than the block of a recording.
+    """
+    jobs = count_jobs(jobs)
+    stopped = threading.Event()
+
+    def check() -> None:
+        if stopped.is_set():
+            raise Interrupted
+
+    pending: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(jobs) as pool, ThreadPoolExecutor(jobs) as workers:
+        run = Run(check, workers, max(2, 2 * jobs // max(1, min(jobs, len(recordings)))))
+        try:
+            for recording in recordings:
+                pending.append(pool.submit(attempt, recording, work, fail, run))
+                if len(pending) >= 4 * jobs:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            stopped.set()
+            for future in pending:
+                future.cancel()
+
+
+def attempt(recording: FoundRecording, work: Work[T], fail: Fail[T], run: Run | None = None) -> T:
+    """Work on one recording; what goes wrong becomes its result."""
+    run = run or Run()
+    if recording.error is not None:
+        return fail(recording, recording.error, None)
+    sha256 = None
+    try:
+        run.check()
+        sha256 = compute_sha256(recording.path)
+        return work(recording, sha256, run)
+    except Interrupted:
+        raise
+    except RecordingError as error:
+        return fail(recording, str(error), sha256)
+    except OSError as error:
+        return fail(recording, f"it cannot be read ({error.strerror or error})", sha256)
+    except Exception as error:  # noqa: BLE001  # one recording never stops the others
+        return fail(recording, f"unexpected {type(error).__name__}: {error}", sha256)
+
+
+def to_failure(recording: FoundRecording, error: str, sha256: str | None) -> RecordingResult:
+    """Return the result of a failure; its text does not repeat the name of the recording."""
+    for prefix in (recording.name, os.fspath(recording.path)):
+        error = error.removeprefix(" ".join(f"{prefix}:".split()) + " ")
+    return RecordingResult(path=recording.name, sha256=sha256, error=" ".join(error.split()))
