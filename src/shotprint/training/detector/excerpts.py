@@ -69,7 +69,7 @@ class Pool:
         return [(name, share) for name, share in self.shares.items() if members[name]]
 
 
-FAR = {"exact": 0.75, "without": 0.25}
+FAR = {"exact": 0.67, "without": 0.33}
 NEAR = {"marked": 0.3, "without": 0.3, "burst": 0.18, "simulated": 0.1, "exact": 0.12}
 """How often the two experts hear what: excerpts of recordings with known onsets, marked ones,
 ones without shots, simulated shots, composed bursts."""
@@ -117,15 +117,15 @@ def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
     if kind == "burst":
         waveform, onsets_s = _compose_bursts(pool, rng)
         doubtful = np.zeros(N_FRAMES, bool)
-    elif kind == "exact" and "marked" not in pool.shares and (way := rng.random()) < 0.2:
-        compose = _repeat if way < 0.1 else _overlay
+    elif kind == "exact" and "marked" not in pool.shares and (way := rng.random()) < 0.6:
+        compose = _repeat if way < 0.3 else _overlay
         waveform, onsets_s = compose(pool, rng)
         doubtful = np.zeros(N_FRAMES, bool)
     else:
         waveform, onsets_s, doubtful = _join(pool, getattr(pool, kind), rng)
-    if pool.without and rng.random() < {"burst": 0.7, "exact": 0.1}.get(kind, 0.25):
+    if pool.without and rng.random() < (0.7 if kind == "burst" else 0.25):
         waveform = _add_background(pool, waveform, rng)
-    waveform = _record(waveform, rng, 0.4 if kind == "exact" else 1.0)
+    waveform = _record(waveform, rng)
     targets = draw_targets(onsets_s, N_FRAMES)
     return Excerpt(waveform, targets, np.where(doubtful, 0.0, 1.0).astype(np.float32))
 
@@ -258,22 +258,22 @@ def _add_background(pool: Pool, waveform: Floats, rng: np.random.Generator) -> F
     return waveform + background * np.float32(scale)
 
 
-def _record(sound: Floats, rng: np.random.Generator, often: float) -> Floats:
-    """Band, tilt, noise, level, clipping, codec, zeros at the ends; `often` scales how often."""
-    waveform: NDArray[Any] = _colour(sound, rng) if rng.random() < 0.6 * often else sound
+def _record(sound: Floats, rng: np.random.Generator) -> Floats:
+    """Band, tilt, noise, level, clipping, codec, zeros at the ends."""
+    waveform: NDArray[Any] = _colour(sound, rng) if rng.random() < 0.6 else sound
     waveform = waveform / max(1e-6, float(np.abs(waveform).max()))
-    if rng.random() < 0.15 * often:
+    if rng.random() < 0.15:
         waveform = np.clip(waveform * 10 ** (rng.uniform(0, 24) / 20), -1, 1)
-    if rng.random() < 0.1 * often:
+    if rng.random() < 0.1:
         waveform = apply_mu_law(waveform)
-    elif rng.random() < 0.1 * often:
+    elif rng.random() < 0.1:
         band_hz, snr_db = rng.uniform(3000, 6000), rng.uniform(6, 20)
         waveform = apply_transform_codec(waveform[None], RATE_HZ, band_hz, snr_db, 256)[0]
     waveform = waveform * 10 ** (-rng.uniform(0, 40) / 20)
-    if rng.random() < 0.4 * often:
+    if rng.random() < 0.4:
         waveform = waveform + rng.standard_normal(N_SAMPLES) * 10 ** (-rng.uniform(50, 96) / 20)
     recorded: Floats = waveform.astype(np.float32)
-    if rng.random() < 0.1 * often:
+    if rng.random() < 0.1:
         recorded[: int(rng.uniform(0, 0.5) * RATE_HZ)] = 0
         recorded[N_SAMPLES - int(rng.uniform(0, 0.5) * RATE_HZ) :] = 0
     return recorded
