@@ -59,6 +59,7 @@ from shotprint.cli.detect import detect  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
+from shotprint.cli.listen import listen  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
@@ -69,6 +70,7 @@ app.command("crossval")(crossval)
 app.command("detect")(detect)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
+app.command("listen")(listen)
 app.command("models")(show_models)
 app.command("pack")(pack)
 app.command("recognize")(recognize)
