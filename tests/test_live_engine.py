@@ -46,8 +46,9 @@ def hear(engine, waveform, n_block):
     return shots + rest, needed + [waveform.shape[1]] * len(rest)
 
 
-@pytest.mark.parametrize("rate_hz", [48000, 44100, 11025, 8000])
-@pytest.mark.parametrize("channel", ["mix", "each"])
+@pytest.mark.parametrize(
+    ("rate_hz", "channel"), [(48000, "mix"), (44100, "mix"), (11025, "mix"), (8000, "each")]
+)
 def test_shots_are_those_of_the_file(tmp_path, detector, model, rate_hz, channel):
     sound = make_sound(AT_S, DURATION_S, rate_hz, n_channels=2)
     sound[1] *= 0.3
@@ -77,7 +78,7 @@ def test_the_shipped_detector_hears_live_what_it_hears_in_a_file(tmp_path, model
     assert onsets_s == pytest.approx([shot.onset_s for shot in expected], abs=1e-3)
 
 
-@pytest.mark.parametrize("n_block", [1, 333, 4096, 1 << 30])
+@pytest.mark.parametrize("n_block", [7, 4096, 1 << 30])
 def test_blocks_change_nothing(detector, model, n_block):
     sound = make_sound((0.5, 1.1, 1.2), 3.0, 8000)
     shots, _ = hear(LiveEngine(detector, model, 8000), sound, n_block)
@@ -86,11 +87,10 @@ def test_blocks_change_nothing(detector, model, n_block):
     assert len(shots) == 3
 
 
-@pytest.mark.parametrize("n_block", [480, 960])
-def test_a_shot_comes_soon_after_its_clip(detector, model, n_block):
+def test_a_shot_comes_soon_after_its_clip(detector, model):
     at_s = np.cumsum(np.random.default_rng(1).uniform(0.05, 2, 40)).tolist()
     sound = make_sound(at_s, at_s[-1] + 3)
-    shots, needed = hear(LiveEngine(detector, model, 48000), sound, n_block)
+    shots, needed = hear(LiveEngine(detector, model, 48000), sound, 960)
     clip_s = model.metadata.clip_rule.length_s - model.metadata.clip_rule.onset_at_s
     late_s = [n / 48000 - shot.onset_s - clip_s for n, shot in zip(needed, shots, strict=True)]
     assert len(shots) == 40
