@@ -31,12 +31,12 @@ from shotprint.detection.shots import MIN_GAP_S
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.shots import RESAMPLING_MARGIN_S, AnsweredShot, answer_section
 
-CALM_S = 0.32
-SPACING_S = 0.048
+CALM_S = 0.4
+SPACING_S = 0.04
 """Looks are this far apart at most while nothing happens, and at least when much does."""
 HOLD_S = MIN_GAP_S + 0.012
 """The next section may still report the same shot, or a stronger one, so near to this one's end."""
-GLIMPSE_S = 0.6
+GLIMPSE_S = 0.55
 """With less than this heard after it, nothing is said about a sound yet."""
 DOUBT = 1.5
 """Log-odds by which something may still rise, of 2,800 shots and doors all but one in a
@@ -71,6 +71,8 @@ class LiveEngine:
         # whole number of samples.
         step_s = Fraction(STEP_SAMPLES, DETECTOR.sample_rate_hz)
         self._grid = (step_s * sample_rate_hz).numerator
+        # All looks are as long, for a network is quicker and smaller with sound of one length.
+        self._window = self._back + self._count(CALM_S) + self._ahead
         self._held = np.zeros((0, 0), np.float32)
         self._start = 0  # the sample that stands first in what is held
         self._n_held = 0
@@ -84,6 +86,11 @@ class LiveEngine:
     def n_samples(self) -> int:
         """How many were pushed."""
         return self._start + self._n_held
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds of sound until it looks again; before that it only keeps what is pushed."""
+        return (self._due - self.n_samples) / self._rate_hz
 
     def push(self, waveform: Floats) -> list[AnsweredShot]:
         """Take the next piece (n_channels, n_samples); return the shots that are certain now."""
@@ -110,8 +117,7 @@ class LiveEngine:
         """Append to what is held; move it to the front of its memory where that is used up."""
         n_channels, n = waveform.shape
         if not self._held.size:
-            longest = self._back + self._grid + self._count(CALM_S) + self._ahead
-            self._held = np.zeros((n_channels, 2 * longest), np.float32)
+            self._held = np.zeros((n_channels, 2 * (self._window + self._grid)), np.float32)
         if self._n_held + n > self._held.shape[1]:
             first = self._find_start() - self._start
             self._n_held -= first
@@ -121,8 +127,8 @@ class LiveEngine:
         self._n_held += n
 
     def _find_start(self) -> int:
-        """Return the sample with which the surroundings of the next section begin."""
-        return max(0, self._last - self._back) // self._grid * self._grid
+        """Return the sample with which a look at what is held begins."""
+        return max(0, self.n_samples - self._window) // self._grid * self._grid
 
     def _look(self) -> list[AnsweredShot]:
         self._hear(self.n_samples - self._ahead, is_last=False)

@@ -143,6 +143,8 @@ class Session:
                 yield self._tell("stall", f"sound again, after {now_s - newest_s:.1f} s")
             newest_s = now_s
             yield from self._take(block)
+            idle_s = 0.0 if self._engine is None else self._engine.idle_s
+            feed.rest_until_s = block.arrival_s + idle_s
             duration_s = block.waveform.shape[1] / block.sample_rate_hz
             slowness = self._speed.add(duration_s, now_s - asked_s)
             if slowness is not None:

@@ -125,10 +125,11 @@ class FileSource:
 
     def blocks(self) -> Iterator[Block]:
         """Yield blocks of 1 s, or of 20 ms in time; RecordingError as `audio.stream`."""
-        begin_s = time.monotonic()
+        begin_s: float | None = None
         n_samples = 0
         block_s = REALTIME_BLOCK_S if self.is_live else FILE_BLOCK_S
         for audio in stream(self._path, block_s=block_s, channel="each"):
+            begin_s = begin_s or time.monotonic()
             rate_hz, channels = audio.sample_rate_hz, audio.source_channels
             n_samples += audio.waveform.shape[1]
             if self.is_live:
