@@ -664,6 +664,17 @@ def test_silence_is_an_error_of_its_own(tmp_path, level, name):
         audio.require_sound(made, "made")
 
 
+@pytest.mark.parametrize(("n_samples", "is_long_enough"), [(470, False), (480, True)])
+def test_what_is_shorter_than_a_blast_is_an_error_of_its_own(tmp_path, n_samples, is_long_enough):
+    audio.write_wav(tmp_path / "a.wav", NOISE[:, :n_samples], 48000)
+    found = audio.read(tmp_path / "a.wav", sample_rate_hz=8000)
+    if is_long_enough:
+        audio.require_length(found, "shown.wav")
+        return
+    with pytest.raises(RecordingError, match=r"shown\.wav: only 9\.75 ms long; .* 10 ms or more"):
+        audio.require_length(found, "shown.wav")
+
+
 def test_faint_sound_is_sound(tmp_path):
     audio.write_wav(tmp_path / "a.wav", 1e-4 * NOISE / 0.1, 48000, "PCM_24")
     audio.require_sound(audio.read(tmp_path / "a.wav"), "a.wav")

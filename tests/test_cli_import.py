@@ -1,5 +1,8 @@
 """``shotprint import``: exit codes, what goes to which stream, what is written."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,44 @@ def toy(tmp_path: Path) -> Path:
         (tmp_path / "toy" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "toy" / name).write_text(name)
     return tmp_path / "toy"
+
+
+def test_what_is_missing_sets_the_exit_code(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = toy.parent / "set.csv"
+    (toy / "notes.txt").touch()
+    assert run(monkeypatch, "folder", toy, "-o", output) == 0
+    try:
+        (toy / "M16" / "b\udcffd.wav").touch()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes Unicode names only")
+    assert run(monkeypatch, "folder", toy, "-o", output) == 1
+    assert len(read_manifest(output)) == 3
+
+
+def test_a_code_page_may_lack_the_letters_of_a_label(tmp_path: Path) -> None:
+    (tmp_path / "toy" / "пистолет").mkdir(parents=True)
+    (tmp_path / "toy" / "пистолет" / "1.wav").write_text("1")
+    done = subprocess.run(
+        [sys.executable, "-m", "shotprint", "import", "folder", "toy", "-o", "set.csv"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"\u043f" in done.stdout
+    assert read_manifest(tmp_path / "set.csv")["label"].tolist() == ["пистолет"]
+
+
+def test_ctrl_c_says_so(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shotprint.datasets.folder.import_dir", interrupt)
+    assert run(monkeypatch, "folder", toy, "-o", toy / "set.csv") == 130
+    assert capsys.readouterr().err == "shotprint: interrupted; nothing half-written is left\n"
 
 
 def test_folder(

@@ -181,6 +181,17 @@ def test_file_names_that_are_not_unicode_are_left_out(tmp_path: Path) -> None:
     imported = folder.import_dir(toy)
     assert get_columns(imported, "recording") == [("A/good.wav",)]
     assert r"A/b\udcffd.wav" in find_remark(imported, "not Unicode")
+    assert not imported.is_complete
+
+
+def test_names_that_are_not_unicode_are_said_where_nothing_is_left(tmp_path: Path) -> None:
+    try:
+        (tmp_path / "A").mkdir()
+        (tmp_path / "A" / "b\udcffd.wav").touch()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes Unicode names only")
+    with pytest.raises(ShotprintError, match=r"no recordings .* not Unicode"):
+        folder.import_dir(tmp_path)
 
 
 def test_groups_are_joined(tmp_path: Path) -> None:
@@ -430,3 +441,4 @@ def test_unlistable_folder_is_reported(tmp_path: Path) -> None:
     finally:
         (toy / "B").chmod(0o700)
     assert find_remark(imported, "cannot be listed").endswith("(1): B")
+    assert not imported.is_complete

@@ -135,10 +135,11 @@ def test_columns_labels_and_hashes_are_kept(manifest: pd.DataFrame, tmp_path: Pa
 def test_a_bad_recording_does_not_stop_the_others(manifest: pd.DataFrame, tmp_path: Path) -> None:
     folder = tmp_path / "bad"
     write_wav(folder / "silent.wav", np.zeros((1, 9000), np.float32), RATE_HZ)
+    write_wav(folder / "brief.wav", np.array([[0.5, -0.5, 0.1]], np.float32), RATE_HZ)
     write_wav(folder / "changed.wav", make_shot(500, np.random.default_rng(1))[None], RATE_HZ)
     write_wav(folder / "gone.wav", make_shot(500, np.random.default_rng(2))[None], RATE_HZ)
     (folder / "text.wav").write_text("no sound", encoding="utf-8")
-    names = ["silent", "changed", "gone", "text"]
+    names = ["silent", "brief", "changed", "gone", "text"]
     rows = [
         {"recording": f"bad/{n}.wav", "path": str(folder / f"{n}.wav"), "label": "bad"}
         for n in names
@@ -153,6 +154,7 @@ def test_a_bad_recording_does_not_stop_the_others(manifest: pd.DataFrame, tmp_pa
     assert report.lost_labels == ("bad",)
     reasons = {
         "silent": "silent",
+        "brief": "ms long",
         "changed": "changed since the manifest was made",
         "gone": "no such file",
         "text": "",

@@ -175,6 +175,7 @@ def make_bad_recordings(folder):
     (folder / "text.mp3").write_text("not a sound", encoding="utf-8")
     write_wav(folder / "silent.wav", np.zeros(8000, np.float32), 8000)
     write_wav(folder / "none.wav", np.zeros(0, np.float32), 8000)
+    write_wav(folder / "brief.wav", np.array([0.5, -0.5, 0.1, 0.2], np.float32), 8000)
     write_wav(folder / "nan.wav", np.zeros(8000, np.float32), 8000, "FLOAT")
     content = bytearray((folder / "nan.wav").read_bytes())
     content[-16000:] = np.full(4000, np.nan, "<f4").tobytes()
@@ -185,6 +186,7 @@ def make_bad_recordings(folder):
         "text.mp3": "no sound",
         "silent.wav": "silent",
         "none.wav": "no samples",
+        "brief.wav": "only 0.5 ms long; a shot needs 10 ms or more",
         "nan.wav": "no finite numbers",
     }
 

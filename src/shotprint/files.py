@@ -1,6 +1,7 @@
 """Files that are never half-written, and their hashes."""
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it to `path` if the block succeeds.
 
     If the block raises (an error, Ctrl-C, a full disk), the half-written file is removed and
-    what stood at `path` before is untouched. Missing parent folders are made.
+    what stood at `path` before is untouched. Missing parent folders are made. An OSError about
+    the file beside, or of a full disk, names `path` instead.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,6 +22,10 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC or error.filename == str(beside):
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

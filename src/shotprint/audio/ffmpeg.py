@@ -182,7 +182,7 @@ def _blocks(
     source: Source, frames: Iterator[Any], timeline: Timeline, start: int
 ) -> Iterator[Floats]:
     """Yield the samples from `start` on, whatever form the sound changes to."""
-    yield from drop_first(_unify(_join(frames, timeline), source, timeline), start)
+    yield from drop_first(_unify(_join(frames, timeline), source), start)
 
 
 def _join(frames: Iterator[Any], timeline: Timeline) -> Iterator[tuple[int, Floats]]:
@@ -227,7 +227,8 @@ def _to_float(frame: Any) -> Floats:
     if not frame.format.is_planar:
         samples = samples.reshape(-1, n_channels).T
     kind, n_bytes = samples.dtype.kind, samples.dtype.itemsize
-    floats: Floats = samples.astype(np.float32, order="C", copy=False)
+    with np.errstate(over="ignore"):  # of damaged doubles; infinite samples are counted later
+        floats: Floats = samples.astype(np.float32, order="C", copy=False)
     if kind == "u":
         return (floats - np.float32(128)) / np.float32(128)
     return floats * np.float32(2.0 ** (1 - 8 * n_bytes)) if kind == "i" else floats
@@ -240,9 +241,7 @@ def _interleave(frame: Any) -> Any:
     return av.AudioResampler(format="flt", layout=layout, rate=rate_hz).resample(frame)[0]
 
 
-def _unify(
-    pieces: Iterator[tuple[int, Floats]], source: Source, timeline: Timeline
-) -> Iterator[Floats]:
+def _unify(pieces: Iterator[tuple[int, Floats]], source: Source) -> Iterator[Floats]:
     """Bring sound that changes its rate or channels into the form that it began with."""
     began = source.sample_rate_hz, source.n_channels
     now, at_s, changes = began, source.start_s, []

@@ -24,6 +24,8 @@ MAX_NOT_FINITE = 0.01
 # Largest swing of a recording that holds no sound: one step of 16 bits (AMR and AC-3 decode
 # silence to half a step).
 SILENT_SWING = 2.0**-15
+# A muzzle blast and its reflection from the ground take this long; less holds no shot.
+MIN_LENGTH_S = 0.010
 # Decoders of lossy sound overshoot full scale a little; beyond this the scale is another one.
 MAX_PEAK = 8.0
 
@@ -378,6 +380,16 @@ def require_sound(audio: Audio, path: PathLike) -> None:
     raise recording_error(path, "silent: there is no sound in it")
 
 
+def require_length(audio: Audio, path: PathLike) -> None:
+    """Raise RecordingError where a recording, read at once, is shorter than `MIN_LENGTH_S`."""
+    if audio.duration_s < MIN_LENGTH_S:
+        raise recording_error(
+            path,
+            f"only {1000 * audio.duration_s:.3g} ms long; a shot needs {1000 * MIN_LENGTH_S:g} ms "
+            "or more: give the whole recording",
+        )
+
+
 def write_wav(
     path: PathLike,
     waveform: Floats,
@@ -401,10 +413,15 @@ def write_wav(
     with write_beside(path) as beside:
         channels = 1 if samples.ndim == 1 else len(samples)
         layout = {"samplerate": sample_rate_hz, "channels": channels, "format": "WAV"}
-        with soundfile.SoundFile(beside, "w", subtype=subtype, **layout) as file:
-            if comment:
-                file.comment = comment
-            file.write(samples.T)
+        try:
+            with soundfile.SoundFile(beside, "w", subtype=subtype, **layout) as file:
+                if comment:
+                    file.comment = comment
+                file.write(samples.T)
+        except soundfile.LibsndfileError as error:
+            raise ShotprintError(
+                f"{path} cannot be written ({error.error_string}); is the disk full?"
+            ) from None
         _remove_date(beside)
 
 

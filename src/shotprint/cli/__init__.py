@@ -4,16 +4,33 @@ Nothing but typer is imported until a command runs, so that ``shotprint --help``
 Exit codes: 0 all well · 1 some recordings failed · 2 wrong usage or nothing done · 130 Ctrl-C.
 """
 
+import errno
+import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from shotprint import __version__
 from shotprint.errors import ShotprintError
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; typer itself would end silently on Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("shotprint: interrupted; nothing half-written is left", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="shotprint",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help: half the time
@@ -38,19 +55,26 @@ def _take_common_options(
 
 def main() -> None:
     """Run the command line; turn an expected error into one line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a code page may lack the letters of a label
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except ShotprintError as error:
         print(f"shotprint: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("shotprint: interrupted; nothing half-written is left", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None
     except OSError as error:
-        print(f"shotprint: {error}", file=sys.stderr)
+        print(f"shotprint: {describe_failure(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def describe_failure(error: OSError) -> str:
+    """Return in one line what could not be read or written, why, and how to mend it."""
+    if error.errno is None:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    is_full = error.errno == errno.ENOSPC
+    hint = "make room and give the command again" if is_full else "check the path and your rights"
+    return f"{place}{os.strerror(error.errno)}; {hint}"
 
 
 # Each command registers here; its file imports typer and the standard library only.
@@ -65,6 +89,7 @@ from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
+from shotprint.cli.train_detector import train_detector  # noqa: E402
 
 app.command("crossval")(crossval)
 app.command("detect")(detect)
@@ -76,4 +101,5 @@ app.command("pack")(pack)
 app.command("recognize")(recognize)
 app.command("simulate")(simulate)
 app.command("train")(train)
+app.command("train-detector")(train_detector)
 app.add_typer(import_app, name="import")

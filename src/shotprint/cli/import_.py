@@ -72,7 +72,7 @@ def _write(imported: "Imported", output: Path) -> None:
         print(f"left out: {recording}: {reason}", file=sys.stderr)
     print(_count_labels(imported))
     print(f"wrote {output}", file=sys.stderr)
-    if imported.failed:
+    if not imported.is_complete:
         raise typer.Exit(1)
 
 

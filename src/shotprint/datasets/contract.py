@@ -21,10 +21,16 @@ PROBED_COLUMNS = ("duration_s", "sample_rate_hz", "channels")
 
 @dataclass(frozen=True)
 class Remark:
-    """Something the user should know: a sentence, and the names it is about, if any."""
+    """Something the user should know: a sentence, and the names it is about, if any.
+
+    Attributes
+    ----------
+    is_loss : recordings may be missing because of it, which nobody asked for
+    """
 
     sentence: str
     names: tuple[str, ...] = ()
+    is_loss: bool = False
 
     def __str__(self) -> str:
         """Return one line: what, how many, and the first of them."""
@@ -47,6 +53,11 @@ class Imported:
     manifest: "DataFrame"
     remarks: tuple[Remark, ...]
     failed: Mapping[str, str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that could be wanted is in the manifest."""
+        return not self.failed and not any(remark.is_loss for remark in self.remarks)
 
 
 class Importer(Protocol):
@@ -90,9 +101,12 @@ def list_folder(directory: str | os.PathLike[str]) -> Listing:
     names = [name for name in found if _is_unicode(name)]
     recordings = tuple(name for name in names if Path(name).suffix.lower() in AUDIO_EXTENSIONS)
     others = tuple(sorted(set(names) - set(recordings)))
-    remarks = remark_if("folders that cannot be listed, left out", unlisted) + remark_if(
+    remarks = remark_if(
+        "folders that cannot be listed, left out", unlisted, is_loss=True
+    ) + remark_if(
         "files whose names are not Unicode, left out; rename them",
         [name.encode("utf-8", "backslashreplace").decode() for name in unnameable],
+        is_loss=True,
     )
     return Listing(recordings, others, remarks)
 
@@ -141,10 +155,10 @@ def finish_import(
     return Imported(manifest, remarks, failed)
 
 
-def remark_if(sentence: str, names: Iterable[str]) -> tuple[Remark, ...]:
+def remark_if(sentence: str, names: Iterable[str], *, is_loss: bool = False) -> tuple[Remark, ...]:
     """Return a remark about `names`, or nothing if there are none."""
     names = tuple(names)
-    return (Remark(sentence, names),) if names else ()
+    return (Remark(sentence, names, is_loss),) if names else ()
 
 
 def _walk(

@@ -65,7 +65,8 @@ def import_dir(
         raise ShotprintError(
             f"{directory} holds no recordings in class folders ({len(unclassed)} recordings "
             f"directly in it, {len(listing.others)} other files); "
-            "put the recordings of each class into a folder of its own"
+            + "".join(f"{remark}; " for remark in listing.remarks)
+            + "put the recordings of each class into a folder of its own"
         )
     remarks = [
         *listing.remarks,

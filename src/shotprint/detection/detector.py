@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.audio import Audio, require_sound, resample, stream
+from shotprint.audio import Audio, require_length, require_sound, resample, stream
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
 from shotprint.detection.model import DetectorModel
 from shotprint.detection.picking import pick_onsets
@@ -112,7 +112,7 @@ class Reading:
 
     Raises
     ------
-    RecordingError : as `shotprint.audio.stream`, or the recording is silent
+    RecordingError : as `shotprint.audio.stream`, or the recording is silent or too short
     """
 
     heard: Heard
@@ -134,8 +134,9 @@ class Reading:
         def watch() -> Iterator[Audio]:
             nonlocal n_samples
             how = self._listening
-            extra = {} if how.track is None else {"track": how.track}
-            for block in stream(self._path, block_s=how.section_s, channel=how.channel, **extra):
+            for block in stream(
+                self._path, block_s=how.section_s, channel=how.channel, track=how.track
+            ):
                 self._check()
                 last[:] = [block]
                 n_samples += block.waveform.shape[1]
@@ -143,6 +144,8 @@ class Reading:
 
         yield from cut_sections(watch(), self._listening.section_s)
         block = last[0]
+        if n_samples == block.waveform.shape[1]:
+            require_length(block, self._path)
         require_sound(block, self._path)
         self.heard = Heard(
             duration_s=round(n_samples / block.sample_rate_hz, 4),

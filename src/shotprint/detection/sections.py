@@ -65,7 +65,7 @@ def cut_sections(blocks: Iterable[Audio], section_s: float = SECTION_S) -> Itera
     start, index, rate_hz, offset_s = 0, 0, 0, 0.0
     for block in blocks:
         if held is None:
-            rate_hz, offset_s = block.sample_rate_hz, getattr(block, "start_s", 0.0)
+            rate_hz, offset_s = block.sample_rate_hz, block.start_s
             held = block.waveform
         else:
             held = np.concatenate([held, block.waveform], axis=1)

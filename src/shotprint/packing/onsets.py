@@ -76,8 +76,9 @@ def find_in_list(path: str | os.PathLike[str]) -> OnsetFinder:
     def find(audio: Audio, sha256: str) -> Ints:
         ranked = sorted(listed.get(sha256, []), key=lambda shot: -shot[1])
         times_s = np.array([onset_s - audio.start_s for onset_s, _ in ranked])
-        samples = np.round(times_s * audio.sample_rate_hz).astype(np.int64)
-        return samples[(samples >= 0) & (samples < audio.waveform.shape[1])]
+        samples: Ints = np.round(times_s * audio.sample_rate_hz).astype(np.int64)
+        inside: Ints = samples[(samples >= 0) & (samples < audio.waveform.shape[1])]
+        return inside
 
     return OnsetFinder(f"list {compute_sha256(path)}", find)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotprint import __version__
-from shotprint.audio import read, require_sound
+from shotprint.audio import read, require_length, require_sound
 from shotprint.errors import MissingExtraError, RecordingError, ShotprintError
 from shotprint.files import compute_sha256, write_beside
 from shotprint.manifest import hash_manifest
@@ -160,6 +160,7 @@ def _pack_recording(
         if compute_sha256(path) != recording["sha256"]:
             raise RecordingError(f"{path}: it changed since the manifest was made; import it again")
         audio = read(path, sample_rate_hz=settings.sample_rate_hz, channel=settings.channel)
+        require_length(audio, path)
         require_sound(audio, path)
     except RecordingError as error:
         reason = str(error).removeprefix(f"{path}: ")

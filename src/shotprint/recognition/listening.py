@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.audio import Audio, require_sound, stream
+from shotprint.audio import Audio, require_length, require_sound, stream
 from shotprint.clips import compute_power, count_frame_samples, cut_clips, pick_onset_frames
 from shotprint.clips import place_clips as place_starts
 from shotprint.detection import Heard
@@ -34,7 +34,7 @@ def listen(
 
     Raises
     ------
-    RecordingError : as `shotprint.audio.stream`, or the recording is silent
+    RecordingError : as `shotprint.audio.stream`, or the recording is silent or too short
     """
     rate_hz = metadata.sample_rate_hz
 
@@ -47,6 +47,7 @@ def listen(
     first = next(blocks)
     second = next(blocks, None)
     if second is None:
+        require_length(first, path)
         require_sound(first, path)
         for waveform in _channels_with_sound(first.waveform):
             clips = cut_clips(waveform, rate_hz, metadata.clip_rule).waveforms

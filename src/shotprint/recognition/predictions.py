@@ -87,6 +87,16 @@ def to_prediction(result: RecordingResult, known: KnownRecording | None) -> Pred
     )
 
 
+def read_row(values: Mapping[str, str]) -> KnownRecording:
+    """Return what a row of a manifest knows; columns named as the CSV's own are left out."""
+    others = {
+        name: value
+        for name, value in values.items()
+        if name not in _OWN_COLUMNS and not name.startswith("p_")
+    }
+    return KnownRecording(values["label"], values.get("group", ""), others)
+
+
 def read_known(manifest: str | os.PathLike[str]) -> dict[str, KnownRecording]:
     """Read a manifest without pandas: recording and absolute path → what is known.
 
@@ -97,7 +107,8 @@ def read_known(manifest: str | os.PathLike[str]) -> dict[str, KnownRecording]:
     try:
         text = Path(manifest).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ShotprintError(f"{manifest} cannot be read as a manifest ({error})") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ShotprintError(f"{manifest} cannot be read as a manifest ({reason})") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
     names = reader.fieldnames or []
     if missing := [name for name in ("recording", "path", "label") if name not in names]:
@@ -106,12 +117,9 @@ def read_known(manifest: str | os.PathLike[str]) -> dict[str, KnownRecording]:
         )
     folder = Path(manifest).absolute().parent
     known: dict[str, KnownRecording] = {}
-    others = [n for n in names if n not in _OWN_COLUMNS and not n.startswith("p_")]
     for row in reader:
         values = {name: (row[name] or "").strip() for name in names}
-        facts = KnownRecording(
-            values["label"], values.get("group", ""), {name: values[name] for name in others}
-        )
+        facts = read_row(values)
         known[values["recording"]] = facts
         known[_place(folder / values["path"])] = facts
     return known

@@ -36,6 +36,7 @@ from shotprint.errors import ShotprintError
 from shotprint.evaluation.intervals import wilson_interval
 from shotprint.files import write_text
 from shotprint.packing import Pack, open_pack
+from shotprint.recognition.predictions import write_predictions
 from shotprint.training.callbacks import (
     CHECKPOINT,
     EpochRecords,
@@ -48,7 +49,7 @@ from shotprint.training.module import TrainingModule
 from shotprint.training.parts import Parts, divide, write_parts
 from shotprint.training.probe import fit_head
 from shotprint.training.recipe import Recipe, compare_recipes, load_recipe, write_recipe
-from shotprint.training.scoring import compute_probabilities, count_correct, write_predictions
+from shotprint.training.scoring import compute_probabilities, count_correct, list_predictions
 from shotprint.training.start import Start, build_start
 
 FORMAT = "shotprint-run/1"
@@ -140,6 +141,8 @@ def fit(
     is_main = _rank() == 0  # the others are started by the first
     if is_main:
         check_folder(run, resume)
+        if done := find_finished(run):
+            return done
     start = build_start(run.recipe, run.pack.labels, weights_dir)
     remarks = (*run.parts.remarks, *find_overlap(run, start))
     if is_main:
@@ -229,6 +232,19 @@ def check_folder(run: _Run, resume: bool) -> None:
             f"{run.out_dir} cannot be resumed: {'; '.join(differences)}; start again in another "
             "folder, or give what it was started with"
         )
+
+
+def find_finished(run: _Run) -> FitResult | None:
+    """Return what the run in the folder gave if it is complete; `check_folder` knows it is this."""
+    description, recipe = run.out_dir / "run.json", run.out_dir / "recipe.toml"
+    if not (description.is_file() and (run.out_dir / MODEL).is_file()):
+        return None
+    content = json.loads(description.read_text(encoding="utf-8"))
+    if content["metrics"] is None or load_recipe(recipe).max_steps != run.recipe.max_steps:
+        return None
+    return FitResult(
+        run.out_dir, content["split"]["counts"], content["metrics"], tuple(content["remarks"])
+    )
 
 
 def train(run: _Run, network: Network) -> TrainingModule:
@@ -363,8 +379,9 @@ def summarize(run: _Run, network: Network, module: TrainingModule) -> dict[str, 
         n_correct = round(figures["test_accuracy"] * len(rows))
         low, high = wilson_interval(n_correct, len(rows))
         metrics.update(figures, test_correct=n_correct, test_wilson95=[float(low), float(high)])
-        tested = run.pack.manifest.iloc[rows]
-        write_predictions(run.out_dir / PREDICTIONS, tested, run.pack.labels, probabilities)
+        labels = run.pack.labels
+        answers = list_predictions(run.pack.manifest.iloc[rows], labels, probabilities)
+        write_predictions(run.out_dir / PREDICTIONS, answers, labels)
     return metrics
 
 

@@ -1,8 +1,5 @@
 """What a network answers for the recordings of a pack, by the rule of recognition."""
 
-import csv
-import io
-import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,8 +10,8 @@ from torch import Tensor
 
 from shotprint.backbones.network import Network
 from shotprint.clips import ClipRule
-from shotprint.files import write_text
 from shotprint.packing import Pack
+from shotprint.recognition.predictions import Prediction, read_row
 from shotprint.recognition.shots import average
 from shotprint.training.dataset import read_scoring_clips
 
@@ -91,28 +88,20 @@ def count_correct(probabilities: Floats, truth: Ints) -> int:
     return int((probabilities.argmax(axis=1) == truth).sum())
 
 
-def write_predictions(
-    path: str | os.PathLike[str],
-    rows: "DataFrame",
-    labels: Sequence[str],
-    probabilities: Floats,
-) -> None:
-    """Write the CSV of predictions: recording, label, predicted, probability, p_<label>…, group.
+def list_predictions(
+    rows: "DataFrame", labels: Sequence[str], probabilities: Floats
+) -> list[Prediction]:
+    """Return the rows of the CSV of predictions.
 
     Parameters
     ----------
-    rows : of the manifest, one a recording; its other columns follow
+    rows : of the manifest, one a recording
     probabilities : (n_recordings, n_labels)
     """
-    first = ["recording", "label"]
-    last = ["group", *(name for name in rows.columns if name not in {*first, "group", "path"})]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    header = [*first, "predicted", "probability", *(f"p_{label}" for label in labels), *last]
-    writer.writerow(header)
-    known = zip(rows[first].to_numpy(), rows[last].to_numpy(), probabilities, strict=True)
-    for (recording, label), others, row in known:
-        best = int(row.argmax())
-        shown = [f"{value:.8g}" for value in row]
-        writer.writerow([recording, label, labels[best], shown[best], *shown, *others])
-    write_text(path, text.getvalue())
+    predictions = []
+    for values, row in zip(rows.to_dict("records"), probabilities.tolist(), strict=True):
+        known, answer = read_row(values), dict(zip(labels, row, strict=True))
+        predictions.append(
+            Prediction(values["recording"], answer, known.label, known.group, known.columns)
+        )
+    return predictions

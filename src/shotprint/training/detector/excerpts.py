@@ -5,7 +5,7 @@ over background at −5 to 30 dB → recorder and codec: band, tilt, level, clip
 perceptual coder, digital zeros at the ends. An excerpt is a function of seed, step and place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
 from shotprint.simulation.recorders import apply_mu_law, apply_transform_codec
-from shotprint.training.detector.labels import FRAME_S, Labels, draw_targets, measure_rise
+from shotprint.training.detector.bursts import Single, cut_singles
+from shotprint.training.detector.labels import FRAME_S, Labels, draw_targets
 from shotprint.training.detector.sets import Floats, Recording, Times
 
 RATE_HZ = DETECTOR.sample_rate_hz
@@ -50,8 +51,9 @@ class Pool:
     marked: list[int]
     without: list[int]
     simulated: list[int]
-    singles: list[Stretch]
+    singles: list[Single]
     hardness: NDArray[Any]
+    shares: Mapping[str, float]
 
     def weigh(self, places: list[int]) -> NDArray[Any]:
         """Return how often each recording is drawn: what deceives more comes more often."""
@@ -61,24 +63,32 @@ class Pool:
 
     @property
     def kinds(self) -> list[tuple[str, float]]:
-        shares = [
-            ("exact", 0.40, self.exact),
-            ("marked", 0.18, self.marked),
-            ("without", 0.20, self.without),
-            ("simulated", 0.08, self.simulated),
-            ("burst", 0.14, self.singles),
-        ]
-        return [(name, share) for name, share, members in shares if members]
+        members = {"burst": self.singles} | {
+            name: getattr(self, name) for name in ("exact", "marked", "without", "simulated")
+        }
+        return [(name, share) for name, share in self.shares.items() if members[name]]
 
 
-def make_pool(recordings: Sequence[Recording], labels: list[Labels], n_simulated: int) -> Pool:
+FAR = {"exact": 0.75, "without": 0.25}
+NEAR = {"marked": 0.3, "without": 0.3, "burst": 0.18, "simulated": 0.1, "exact": 0.12}
+"""How often the two experts hear what: excerpts of recordings with known onsets, marked ones,
+ones without shots, simulated shots, composed bursts."""
+
+
+def make_pool(
+    recordings: Sequence[Recording],
+    labels: list[Labels],
+    n_simulated: int,
+    shares: Mapping[str, float],
+) -> Pool:
     """Sort recordings by what is known of them; the last `n_simulated` are simulated."""
     n_real = len(recordings) - n_simulated
     exact = [i for i in range(n_real) if len(_onsets(recordings[i])) and not _marks(recordings[i])]
     marked = [i for i in range(n_real) if _marks(recordings[i])]
     without = [i for i in range(n_real) if not recordings[i].has_shots]
     simulated = list(range(n_real, len(recordings)))
-    pool = Pool(recordings, labels, exact, marked, without, simulated, [], np.ones(len(recordings)))
+    even = np.ones(len(recordings))
+    pool = Pool(recordings, labels, exact, marked, without, simulated, [], even, shares)
     pool.singles = find_singles(pool)
     return pool
 
@@ -91,32 +101,13 @@ def _marks(recording: Recording) -> bool:
     return recording.marks_s is not None
 
 
-def find_singles(pool: Pool) -> list[Stretch]:
-    """Cut shots that stand alone: quiet for 80 ms before, no other onset for 250 ms after."""
-    singles = []
-    for place in [*pool.marked, *pool.exact]:
-        recording, labels = pool.recordings[place], pool.labels[place]
-        level_db, _ = measure_rise(recording.waveform)
-        for onset_s in labels.onsets_s:
-            others = labels.onsets_s - onset_s
-            is_alone = not np.any((others > 0.005) & (others < 0.25)) and not np.any(
-                (others > -0.2) & (others < -0.005)
-            )
-            first = round(1000 * onset_s)
-            before = level_db[max(0, first - 80) : max(0, first - 3)]
-            after = level_db[first : first + 10]
-            if not is_alone or len(before) < 60 or len(after) < 10:
-                continue
-            if after.max() - np.median(before) < 20 or after.max() - before.max() < 8:
-                continue
-            start = round((onset_s - 0.02) * RATE_HZ)
-            part = recording.waveform[start : start + round(0.27 * RATE_HZ)].copy()
-            n_fade = min(len(part), round(0.1 * RATE_HZ))
-            part[-n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
-            part[:60] *= np.linspace(0, 1, 60, dtype=np.float32)
-            part /= max(1e-6, float(np.abs(part).max()))
-            singles.append(Stretch(part, np.array([onset_s - start / RATE_HZ]), np.zeros(0, bool)))
-    return singles
+def find_singles(pool: Pool) -> list[Single]:
+    """Cut the shots that stand alone."""
+    return [
+        single
+        for place in [*pool.marked, *pool.exact]
+        for single in cut_singles(pool.recordings[place], pool.labels[place])
+    ]
 
 
 def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
@@ -126,17 +117,17 @@ def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
     if kind == "burst":
         waveform, onsets_s = _compose_bursts(pool, rng)
         doubtful = np.zeros(N_FRAMES, bool)
-    elif kind == "exact" and (way := rng.random()) < 0.6:
-        compose = _repeat if way < 0.3 else _overlay
+    elif kind == "exact" and "marked" not in pool.shares and (way := rng.random()) < 0.2:
+        compose = _repeat if way < 0.1 else _overlay
         waveform, onsets_s = compose(pool, rng)
         doubtful = np.zeros(N_FRAMES, bool)
     else:
         waveform, onsets_s, doubtful = _join(pool, getattr(pool, kind), rng)
-    if pool.without and rng.random() < (0.7 if kind == "burst" else 0.25):
+    if pool.without and rng.random() < {"burst": 0.7, "exact": 0.1}.get(kind, 0.25):
         waveform = _add_background(pool, waveform, rng)
-    waveform = _record(waveform, rng)
-    weights = np.where(doubtful, 0.0, 1.0).astype(np.float32)
-    return Excerpt(waveform, draw_targets(onsets_s, N_FRAMES), weights)
+    waveform = _record(waveform, rng, 0.4 if kind == "exact" else 1.0)
+    targets = draw_targets(onsets_s, N_FRAMES)
+    return Excerpt(waveform, targets, np.where(doubtful, 0.0, 1.0).astype(np.float32))
 
 
 def _join(
@@ -197,11 +188,11 @@ def _compose_bursts(pool: Pool, rng: np.random.Generator) -> tuple[Floats, Times
         sources = [pool.singles[int(rng.integers(len(pool.singles)))] for _ in range(n_sources)]
         for _ in range(n_shots):
             shot = sources[int(rng.integers(n_sources))]
-            start = round((now_s - shot.onsets_s[0]) * RATE_HZ)
+            start = round((now_s - shot.onset_s) * RATE_HZ)
             part = shot.waveform * np.float32(level * 10 ** (rng.normal(0, 1.5) / 20))
             if start >= 0 and now_s < EXCERPT_S - 0.05:
                 waveform[start : start + len(part)] += part[: len(waveform) - start]
-                onsets.append(shot.onsets_s[0] + start / RATE_HZ)
+                onsets.append(shot.onset_s + start / RATE_HZ)
             now_s += gap_s * float(rng.normal(1, 0.04))
         now_s += float(rng.uniform(0.15, 1.5))
     return waveform[:N_SAMPLES], np.array(onsets)
@@ -267,22 +258,22 @@ def _add_background(pool: Pool, waveform: Floats, rng: np.random.Generator) -> F
     return waveform + background * np.float32(scale)
 
 
-def _record(sound: Floats, rng: np.random.Generator) -> Floats:
-    """Band, tilt, noise, level, clipping, codec, zeros at the ends."""
-    waveform: NDArray[Any] = _colour(sound, rng) if rng.random() < 0.6 else sound
+def _record(sound: Floats, rng: np.random.Generator, often: float) -> Floats:
+    """Band, tilt, noise, level, clipping, codec, zeros at the ends; `often` scales how often."""
+    waveform: NDArray[Any] = _colour(sound, rng) if rng.random() < 0.6 * often else sound
     waveform = waveform / max(1e-6, float(np.abs(waveform).max()))
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 * often:
         waveform = np.clip(waveform * 10 ** (rng.uniform(0, 24) / 20), -1, 1)
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 * often:
         waveform = apply_mu_law(waveform)
-    elif rng.random() < 0.1:
+    elif rng.random() < 0.1 * often:
         band_hz, snr_db = rng.uniform(3000, 6000), rng.uniform(6, 20)
         waveform = apply_transform_codec(waveform[None], RATE_HZ, band_hz, snr_db, 256)[0]
     waveform = waveform * 10 ** (-rng.uniform(0, 40) / 20)
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 * often:
         waveform = waveform + rng.standard_normal(N_SAMPLES) * 10 ** (-rng.uniform(50, 96) / 20)
     recorded: Floats = waveform.astype(np.float32)
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 * often:
         recorded[: int(rng.uniform(0, 0.5) * RATE_HZ)] = 0
         recorded[N_SAMPLES - int(rng.uniform(0, 0.5) * RATE_HZ) :] = 0
     return recorded

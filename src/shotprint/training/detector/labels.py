@@ -49,6 +49,14 @@ def label_exactly(recording: Recording) -> Labels:
     return Labels(recording.onsets_s, np.zeros(count_frames(recording.waveform), bool))
 
 
+def label_as_doubtful(recording: Recording) -> Labels:
+    """Labels of a recording whose shots another expert is for: they count nothing, echoes do."""
+    exact = label_exactly(recording)
+    targets = draw_targets(exact.onsets_s, len(exact.doubtful))
+    near = np.convolve(targets > 0.01, np.ones(5), "same") > 0
+    return Labels(np.zeros(0), near)
+
+
 def label_by_level(recording: Recording) -> Labels:
     """First labels of a marked recording: the steepest rise of the level in each window.
 

@@ -1,13 +1,15 @@
 """The network that hears, every 4 ms, whether a shot begins.
 
-waveform (12 kHz) → log-mel bands and energies of 1 ms, both less their mean over the second
+waveform (12 kHz) → log-mel bands and energies of 1 ms, as they are and less their mean
 around → a fast path that times (4 ms steps, ±0.1 s) and a slow path that understands (16 ms
 steps, 1.5 s back and 0.5 s ahead: is this an echo of what was heard before?) → one logit a frame.
 
-The mean over the second around takes away level and the recorder's colour, so that a distant
-shot over a quiet place looks like a near one. Everything depends on a finite surrounding, so
-that hours are heard in pieces with the same result.
+Less their mean, level and the recorder's colour are gone, and a distant shot over a quiet place
+looks like a near one; as they are, an echo is seen to be weaker than its shot. Everything depends
+on a finite surrounding, so that hours are heard in pieces with the same result.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ from shotprint.detection.facts import DETECTOR, FRAMES_A_STEP
 ENERGY_SAMPLES = 12  # 1 ms
 ENERGY_FLOOR = 1e-9  # the power of about one step of 16 bits
 MEAN_STEPS = 43  # 0.69 s
-N_BACK = (32, 64)  # steps between the taps of the last slow layers, which look back only
+N_BACK = 32  # steps between the taps of the last slow layer, which looks back only
 
 
 class DetectorNetwork(nn.Module):
@@ -37,21 +39,27 @@ class DetectorNetwork(nn.Module):
         self.fast = nn.Sequential(*(Residual(width, 2**i) for i in range(4)))
         self.descend = Layer(2 * width, width, 3)
         self.slow = nn.Sequential(*(Residual(width, 2**i) for i in range(5)))
-        self.recall = nn.Sequential(*(Residual(width, n, looks_back=True) for n in N_BACK))
+        self.recall = Residual(width, N_BACK, looks_back=True)
         self.join = Layer(2 * width, width, 1)
         self.judge = nn.Sequential(Residual(width, 1), Residual(width, 2))
         self.head = nn.Conv1d(width, 1, 1)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        x = self.enter(self.compute_features(waveform))
-        fast = self.fast(x)
+        return self.hear(self.compute_features(waveform))
+
+    def hear(self, features: Tensor) -> Tensor:
+        """Return the logits for features (n, 88, n_frames)."""
+        fast = self.fast(self.enter(features))
         slow = self.recall(self.slow(self.descend(_shrink(fast))))
         joined = self.join(torch.cat([fast, _stretch(slow)], dim=1))
         logits: Tensor = self.head(self.judge(joined))[:, 0]
         return logits
 
     def compute_features(self, waveform: Tensor) -> Tensor:
-        """Bands and energies in natural logarithms less their local mean, (n, 44, n_frames)."""
+        """Bands and energies in natural logarithms, less their local mean and as they are.
+
+        Returns (n, 88, n_frames).
+        """
         bands = self.logmel(waveform)[:, :, :-1]
         features = torch.cat([bands, compute_energies(waveform)], dim=1)
         steps = _split(features).mean(dim=3)
@@ -60,13 +68,33 @@ class DetectorNetwork(nn.Module):
         return torch.cat([0.4 * (features - _stretch(mean)), 0.2 * features + 1.5], dim=1)
 
 
+class DetectorPair(nn.Module):
+    """Two experts, one for far shots and one for near ones: the surer one counts.
+
+    Each one's logit counts from its own threshold, so that 0 (a probability of one half) is
+    where either says that a shot begins. Shape: as `DetectorNetwork`.
+    """
+
+    def __init__(
+        self, far: DetectorNetwork, near: DetectorNetwork, thresholds: tuple[float, float]
+    ) -> None:
+        super().__init__()
+        self.far, self.near = far, near
+        self.offsets = [math.log(p / (1 - p)) for p in thresholds]
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        features = self.far.compute_features(waveform)
+        far, near = self.far.hear(features), self.near.hear(features)
+        return torch.maximum(far - self.offsets[0], near - self.offsets[1])
+
+
 def compute_energies(waveform: Tensor) -> Tensor:
     """Log-power of each millisecond of a frame, low notes weakened: (n, 4, n_frames)."""
     sharp = waveform[:, 1:] - 0.97 * waveform[:, :-1]
     half = DETECTOR.hop_length // 2  # the frame reaches from half a hop before to half behind
     padded = torch.cat([sharp[:, :half].flip(1), sharp[:, :1], sharp[:, : -half or None]], dim=1)
     n_parts = DETECTOR.hop_length // ENERGY_SAMPLES
-    power = padded.reshape(len(waveform), -1, n_parts, ENERGY_SAMPLES).square().mean(dim=3)
+    power = padded.reshape(waveform.shape[0], -1, n_parts, ENERGY_SAMPLES).square().mean(dim=3)
     return torch.log(power + ENERGY_FLOOR).transpose(1, 2)
 
 

@@ -39,18 +39,22 @@ class Recording:
 
     Attributes
     ----------
+    folder, path : of the table, and the recording's below it
     waveform : (n_samples,) float32
     onsets_s : every shot in it (an empty array: none); None: only marks are known
     marks_s : window starts; None where the onsets are known
     fold : part in which it is held out; -1: never
+    group : recordings that belong together
     """
 
+    folder: Path
     path: str
     sha256: str
     waveform: Floats
     onsets_s: Times | None
     marks_s: Times | None
     fold: int
+    group: str = ""
 
     @property
     def has_shots(self) -> bool:
@@ -125,12 +129,14 @@ def _read_recording(folder: Path, row: Mapping[str, str], fold: int) -> Recordin
     except ValueError:
         raise ShotprintError(f"{path}: found {times!r} where seconds were expected") from None
     return Recording(
+        folder=folder,
         path=row["recording"],
         sha256=compute_sha256(path),
         waveform=audio.waveform[0],
         onsets_s=None if is_marked else moments,
         marks_s=moments if is_marked else None,
         fold=fold,
+        group=row.get("group") or row.get("firing_position") or row["recording"],
     )
 
 

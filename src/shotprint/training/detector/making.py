@@ -1,0 +1,102 @@
+"""From tables of recordings to a detector with figures: what ``train-detector`` does."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shotprint.detection import DetectorMetadata
+from shotprint.files import write_text
+from shotprint.training.detector.crossval import DetectorSets, hear_held_out
+from shotprint.training.detector.figures import (
+    Thresholds,
+    read_held_out,
+    summarize_held_out,
+    write_shots,
+)
+from shotprint.training.detector.fit import DetectorRecipe, fit_detector, simulate_recordings
+from shotprint.training.detector.network import DetectorNetwork, DetectorPair
+from shotprint.training.detector.sets import Recording
+
+FAR_RECIPE = DetectorRecipe(expert="far", width=48)
+NEAR_RECIPE = DetectorRecipe(expert="near", width=36)
+LIMITS = (
+    "Trained on handguns heard by street sensors at 45 m to 1.3 km, on eight guns of online videos "
+    "close by, and on simulated shots. Fireworks, and blows that sound like shots, may count."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A trained pair, what its file says of it, and the figures on held-out recordings."""
+
+    network: DetectorPair
+    metadata: DetectorMetadata
+    figures: dict[str, Any]
+
+
+def make_detector(
+    sets: DetectorSets, out_dir: Path, jobs: int | None = None, **changes: Any
+) -> Made:
+    """Score the experts on held-out folds, choose thresholds, train on everything.
+
+    Leaves ``figures.json``, ``shots.json`` (what was found in held-out recordings) and the
+    weights in `out_dir`. What is done there is kept: an interrupted run goes on.
+
+    Parameters
+    ----------
+    changes : of both experts' recipes
+    """
+    recipes = [dataclasses.replace(recipe, **changes) for recipe in (FAR_RECIPE, NEAR_RECIPE)]
+    hear_held_out(sets, recipes, out_dir, jobs)
+    recordings = sets.read()
+    real, composed = read_held_out(recordings, recipes, out_dir)
+    figures, thresholds = summarize_held_out(real, composed)
+    write_text(out_dir / "figures.json", json.dumps(figures, indent=1) + "\n")
+    write_shots(out_dir / "shots.json", real, figures)
+    experts = [_fit(recordings, recipe, out_dir) for recipe in recipes]
+    network = DetectorPair(experts[0], experts[1], thresholds)
+    return Made(network.eval(), describe(recordings, recipes, thresholds), figures)
+
+
+def _fit(recordings: Sequence[Recording], recipe: DetectorRecipe, out_dir: Path) -> DetectorNetwork:
+    """Train an expert on everything, unless it is done."""
+    path = out_dir / f"{recipe.expert}.pt"
+    if path.is_file():
+        network = DetectorNetwork(recipe.width)
+        network.load_state_dict(torch.load(path, weights_only=True))
+        return network.eval()
+    simulated = simulate_recordings(recipe)
+    network = fit_detector(recordings, simulated, recipe)
+    torch.save(network.state_dict(), path)
+    return network
+
+
+def describe(
+    recordings: Sequence[Recording], recipes: Sequence[DetectorRecipe], thresholds: Thresholds
+) -> DetectorMetadata:
+    """Return what the detector's file states of itself."""
+    hashes = sorted(recording.sha256 for recording in recordings)
+    return DetectorMetadata(
+        name="shots",
+        version="1",
+        threshold=0.5,
+        recipe={
+            recipe.expert: {**asdict(recipe), "threshold": threshold}
+            for recipe, threshold in zip(recipes, thresholds, strict=True)
+        },
+        data={
+            "recordings": len(recordings),
+            "with_onsets": sum(bool(len(r.onsets_s)) for r in recordings if r.onsets_s is not None),
+            "with_marks": sum(recording.marks_s is not None for recording in recordings),
+            "sha256": hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        },
+        licences={"model": "MIT"},
+        description="finds the moments at which shots begin",
+        limits=LIMITS,
+    )
