@@ -202,7 +202,7 @@ def test_a_played_recording_takes_its_time_and_has_times_of_day(ears, tmp_path):
 
 
 def test_a_thread_rests_only_while_nothing_happens_with_a_sound_that_takes_its_time():
-    feed = Feed(Listed(*(block(SOUND[:, :160]) for _ in range(200))))
+    feed = Feed(Listed(*(block(SOUND[:, :160]) for _ in range(200))), n_blocks=64)
     feed.rest_until_s = time.monotonic() + 1e9
     begin_s = time.monotonic()
     for _ in range(200):  # 10 ms each, at once: a file

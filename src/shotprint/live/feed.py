@@ -36,7 +36,7 @@ class Feed:
         the networks
     """
 
-    def __init__(self, source: Source, n_blocks: int = 64) -> None:
+    def __init__(self, source: Source, n_blocks: int) -> None:
         self._source = source
         self._queue: queue.Queue[Block | Exception] = queue.Queue(n_blocks)
         self._is_closed = threading.Event()

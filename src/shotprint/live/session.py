@@ -20,6 +20,8 @@ from shotprint.recognition.shots import AnsweredShot, answer
 
 STALL_S = 5.0
 SPEED_WINDOW_S = 10.0
+QUEUED, QUEUED_LIVE = 64, 500
+"""Blocks that wait at most; the latter are 10 s of a microphone."""
 IDLE_SHARE = 0.02
 """Whoever waits for sound less than this share of the time cannot keep up, or works on a file."""
 MAX_RUN = 64
@@ -105,7 +107,7 @@ class Session:
         ------
         ShotprintError : the source cannot be had; shots heard before come first
         """
-        feed = Feed(self.source)
+        feed = Feed(self.source, QUEUED if self.source.can_wait else QUEUED_LIVE)
         try:
             yield from self._follow(feed)
         except EndOfSound:
