@@ -7,6 +7,7 @@ import pytest
 
 from shotprint.audio import read, write_wav
 from shotprint.clips import ClipRule
+from shotprint.detection import Detector, DetectorMetadata, Section, append_shots
 from shotprint.detection.sections import AHEAD_S
 from shotprint.live import LiveEngine
 from shotprint.recognition import OnnxModel, RecognitionSettings, Recognizer
@@ -96,6 +97,31 @@ def test_a_shot_comes_soon_after_its_clip(detector, model):
     assert len(shots) == 40
     assert max(late_s) < 0.26
     assert min(late_s) >= AHEAD_S - clip_s
+
+
+class Written:
+    """A detector's network whose log-odds stand in the sound itself, one in 48 samples."""
+
+    metadata = DetectorMetadata(name="written", version="1", threshold=0.5)
+    sha256 = "0" * 64
+
+    def run(self, waveforms):
+        return 40 * waveforms[:, ::48] - 20
+
+
+def test_two_that_count_as_one_do_so_wherever_a_look_ends(model):
+    detector = Detector(Written())
+    # Maxima 28 ms apart of which the centres of gravity are 20 ms apart; the second is stronger.
+    pair = np.array([0.6, 0.59, 0.59, 0, 0, 0.58, 0.59, 0.62], np.float32)
+    for first in range(250, 370, 2):
+        sound = np.zeros((1, 12000 * 4), np.float32)
+        sound[0, 48 * first : 48 * (first + len(pair)) : 48] = pair
+        expected = []
+        section = Section(0, sound, 12000, 0, 0, sound.shape[1], is_last=True)
+        append_shots(expected, detector.find(section))
+        shots, _ = hear(LiveEngine(detector, model, 12000), sound, 240)
+        assert len(expected) == 1
+        assert [shot.detected.onset_s for shot in shots] == [each.onset_s for each in expected]
 
 
 def test_a_longer_clip_is_waited_for(detector, model):

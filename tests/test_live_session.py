@@ -18,6 +18,8 @@ from toy_live import make_sound, open_toy, write_detector
 
 RATE_HZ = 16000
 SOUND = make_sound((1.0, 2.5), 4.0, RATE_HZ)
+HALF = SOUND[:, : round(2.7 * RATE_HZ)]
+"""It ends 0.2 s after its second shot, which is not certain then."""
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ def test_a_source_that_waits_loses_nothing():
 
 
 def test_an_error_after_sound_reports_the_shots_before_it(ears):
-    shots, messages, heard = listen(Listed(block(SOUND), ShotprintError("unplugged")), ears)
+    shots, messages, heard = listen(Listed(block(HALF), ShotprintError("unplugged")), ears)
     assert len(shots) == 2
     assert messages[-1] == ("end", "unplugged")
     assert heard.is_damaged
@@ -159,7 +161,7 @@ def test_channels_that_cannot_be_had(ears, channel, message):
 def test_a_stall_reports_what_was_heard_and_says_when_it_is_over(ears, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "STALL_S", 0.6)
     os.mkfifo(tmp_path / "pipe")
-    data = encode(SOUND[:, : round(2.7 * RATE_HZ)])  # 0.2 s after the second shot
+    data = encode(HALF)
     source = open_source(str(tmp_path / "pipe"), PcmFormat(RATE_HZ), realtime=False)
     heard = Session(source, *ears, "mix")
     gate = threading.Event()
@@ -212,7 +214,7 @@ def test_a_thread_rests_only_while_nothing_happens_with_a_sound_that_takes_its_t
 
 def test_stop_ends_it_with_the_shots_heard_so_far(ears):
     def endless():
-        yield block(SOUND[:, : round(2.7 * RATE_HZ)])
+        yield block(HALF)
         while True:
             time.sleep(0.05)
 
