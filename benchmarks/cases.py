@@ -147,12 +147,46 @@ def measure_frontend(workshop: Workshop) -> list[Row]:
 
 def measure_simulation(workshop: Workshop) -> list[Row]:
     """Simulated recordings a second, start included."""
-    output = workshop.folder / "simulated"
+    output = workshop.folder / "measured"
     usage = run([SHOTPRINT, "simulate", "-o", output, "--shots", "1", "--workers", str(CORES)])
     n_recordings = sum(1 for _ in output.rglob("*.wav"))
     rate = n_recordings / usage.wall_s
     what = f"`simulate`, {n_recordings} recordings, start included"
     return [Row(what, rate, "recordings/s", more_is_better=True, target=50)]
+
+
+def measure_listening(workshop: Workshop) -> list[Row]:
+    """How soon a shot is printed, how many streams a core sustains, memory of hours."""
+    folder = str(workshop.simulated)
+    one = work_for("measure_latency", folder=folder, n_streams=1, n_shots=25, gaps_s=[0.4, 2])
+    many = work_for("measure_latency", folder=folder, n_streams=20, n_shots=6, gaps_s=[8, 12])
+    minute = work_for("measure_capacity", folder=folder, duration_s=60)
+    hour = work_for("measure_capacity", folder=folder, duration_s=3600)
+    printed = "from the end of a clip to its line"
+    return [
+        Row(f"`listen`, {printed}: median", one["median"], "ms", target=300),
+        Row(f"`listen`, {printed}: worst of {one['n_shots']:.0f}", one["worst"], "ms", target=300),
+        Row(
+            f"`listen`, 20 streams on one core, {printed}: 95 of 100",
+            many["most"],
+            "ms",
+            target=300,
+        ),
+        Row(
+            "`listen`, 48 kHz, a shot every 10 s",
+            hour["streams"],
+            "streams a core",
+            more_is_better=True,
+            target=20,
+        ),
+        Row(
+            "`listen`, an hour of sound: peak memory",
+            hour["peak_mb"],
+            "MB",
+            baseline=minute["peak_mb"],
+            way="a minute of it",
+        ),
+    ]
 
 
 def measure_size(workshop: Workshop) -> list[Row]:
@@ -178,5 +212,6 @@ CASES: dict[str, Callable[[Workshop], list[Row]]] = {
     "mn04": measure_mn04,
     "frontend": measure_frontend,
     "simulation": measure_simulation,
+    "listening": measure_listening,
     "size": measure_size,
 }

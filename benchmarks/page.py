@@ -100,6 +100,10 @@ def describe_ways() -> str:
         "Embeddings: front-end included, median of single calls; the same weights in "
         "ONNX Runtime and in eager PyTorch.",
         "Front-end: its share in ONNX Runtime's profile of the model, times the time of a call.",
+        "Listening: simulated shots, written into the standard input of `shotprint listen -` 20 ms "
+        "at a time, at the moment at which a microphone would have them; every line of its output "
+        "is timed. The streams of one core are processes of their own, pinned to it. Streams a "
+        "core: an hour pushed as fast as possible, over its processor time, start included.",
     ]
     if installation is not None:
         parts = ", ".join(f"{name} {mb:.0f}" for name, mb in installation.largest_mb.items())

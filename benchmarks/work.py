@@ -134,6 +134,20 @@ def pack_as_baseline(**arguments: Any) -> float:
     return baseline.pack(**arguments)
 
 
+def measure_latency(**arguments: Any) -> dict[str, float]:
+    """See `listening.measure_latency`."""
+    from benchmarks import listening
+
+    return listening.measure_latency(**arguments)
+
+
+def measure_capacity(**arguments: Any) -> dict[str, float]:
+    """See `listening.measure_capacity`."""
+    from benchmarks import listening
+
+    return listening.measure_capacity(**arguments)
+
+
 JOBS: dict[str, Callable[..., Any]] = {
     job.__name__: job
     for job in (
@@ -143,6 +157,8 @@ JOBS: dict[str, Callable[..., Any]] = {
         time_frontend,
         recognize_as_baseline,
         pack_as_baseline,
+        measure_latency,
+        measure_capacity,
     )
 }
 

@@ -33,6 +33,13 @@ class Workshop:
         return sorted(map(str, self.recordings.iterdir()))[:n]
 
     @functools.cached_property
+    def simulated(self) -> Path:
+        """Folder of simulated recordings of one shot each."""
+        folder = self.folder / "simulated"
+        run([SHOTPRINT, "simulate", "-o", folder, "--shots", "1", "--workers", str(CORES)])
+        return folder
+
+    @functools.cached_property
     def checkpoint(self) -> Path:
         """Random weights of Cnn14 in the layout of the baseline's checkpoint."""
         say("making the baseline's checkpoint")

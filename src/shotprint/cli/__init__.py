@@ -85,6 +85,7 @@ from shotprint.cli.embed import embed  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
+from shotprint.cli.listen import listen  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
@@ -99,6 +100,7 @@ app.command("detect")(detect)
 app.command("embed")(embed)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
+app.command("listen")(listen)
 app.command("models")(show_models)
 app.command("pack")(pack)
 app.command("plot")(plot)

@@ -197,12 +197,13 @@ def _to_mapping(result: RecordingResult) -> dict[str, Any]:
     content = _show_answer(result)
     content["path"] = printable(result.path)
     content["error"] = None if result.error is None else printable(result.error)
-    content["shots"] = [_show_shot(shot) for shot in result.shots]
+    content["shots"] = [show_shot(shot) for shot in result.shots]
     content["bursts"] = [vars(burst) for burst in result.bursts]
     return content
 
 
-def _show_shot(shot: ShotResult) -> dict[str, Any]:
+def show_shot(shot: ShotResult) -> dict[str, Any]:
+    """Return the fields of a shot as the JSON has them."""
     content = _show_answer(shot)
     content["detection_probability"] = _round(shot.detection_probability)
     if shot.label is None:
