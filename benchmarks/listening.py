@@ -89,7 +89,7 @@ def measure_latency(
     begin_s = time.monotonic() + 0.2
     threads = []
     for stream, process in enumerate(processes):
-        own_s = begin_s + stream * 0.31 / n_streams  # not all at the same moment
+        own_s = begin_s + stream * gaps_s[1] / n_streams  # not all shots at the same moment
         threads += [threading.Thread(target=job, args=(process, own_s)) for job in (play, read)]
     for thread in threads:
         thread.start()

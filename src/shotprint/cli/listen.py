@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shotprint.cli.detector_options import open_detector
+from shotprint.cli.model_options import open_model
 
 if TYPE_CHECKING:
     from shotprint.live.session import Event, Session
@@ -69,9 +70,15 @@ def listen(
         float, typer.Option(min=0, max=1, help="Of the gun; shots below it are not shown.")
     ] = 0.0,
     channel: Annotated[str, typer.Option(help="mix, each, or a number from 0.")] = "mix",
-    model: Annotated[Path | None, typer.Option(help="Model of your own: .onnx of export.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model: .onnx, weights, or the folder of a training run."),
+    ] = None,
     detector: Annotated[
         Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
+    ] = None,
+    firearms: Annotated[
+        Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
     ] = None,
 ) -> None:
     """Listen to a microphone, a pipe or a recording, and name the gun of each shot at once.
@@ -83,8 +90,7 @@ def listen(
     from shotprint.live.pcm import PcmFormat
     from shotprint.live.session import Session
     from shotprint.live.sources import Source, open_source
-    from shotprint.recognition import OnnxModel, RecognitionSettings, Recognizer
-    from shotprint.weights import shipped_model
+    from shotprint.recognition import RecognitionSettings, Recognizer
 
     if list_devices:
         from shotprint.live.microphone import list_microphones
@@ -104,7 +110,7 @@ def listen(
         number = int(device) if device is not None and device.isdigit() else device
         heard = Microphone(number, rate, channels)
     recognizer = Recognizer(
-        OnnxModel(shipped_model() if model is None else model),
+        open_model(model, None, None, firearms),
         RecognitionSettings(channel),
         open_detector(detector, threshold),
     )
