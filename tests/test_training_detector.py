@@ -275,15 +275,18 @@ def make_held_out(true_s: list[float] | None, far: list[float], near: list[float
     return HeldOut("x", "", 0, "g", known, marks, *logits)
 
 
-def test_thresholds_are_the_best_with_few_false_alarms() -> None:
-    """The far expert is right, the near one wrong on everything but marks."""
+def test_thresholds_are_the_best() -> None:
+    """The far expert is right, the near one deceived by everything."""
     recordings = [
         make_held_out([0.4, 1.2], [0.4, 1.2], [0.8]),
         make_held_out([], [], [0.5]),
         make_held_out(None, [], [1.0]),
     ]
-    far, near = choose_thresholds(count_grid(recordings), np.ones(3, bool))
+    grid = count_grid(recordings)
+    far, near = choose_thresholds(grid, np.array([True, True, False]))
     assert far < 0.82 < near
+    far, near = choose_thresholds(grid, np.array([False, False, True]))
+    assert near < 0.82  # it finds the mark
     assert (far, near) in {(a, b) for a in GRID for b in GRID}
 
 

@@ -27,7 +27,6 @@ from shotprint.training.detector.sets import Floats, Recording, Times
 
 GRID = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 CURVE = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-MAX_FALSE_ALARMS = 0.01
 BURST_TOLERANCE_S = 0.01
 NAMES = ("precision", "recall", "f1", "marks_found", "false_alarms")
 
@@ -96,20 +95,18 @@ def count_grid(recordings: Sequence[HeldOut]) -> dict[Thresholds, NDArray[np.int
 def choose_thresholds(
     grid: Mapping[Thresholds, NDArray[np.int64]], rows: NDArray[np.bool_]
 ) -> Thresholds:
-    """Return the pair with the best F1 plus share of marks among those with few false alarms.
-
-    Few: in at most `MAX_FALSE_ALARMS` of the recordings without shots; where no pair has so
-    few, as few as can be had.
+    """Return the pair with the best F1 plus share of marks less share of false alarms.
 
     Parameters
     ----------
     rows : (n,) the recordings to choose on
     """
-    shares = {pair: _compute_shares(counts[rows].sum(axis=0)) for pair, counts in grid.items()}
-    alarms = {pair: np.nan_to_num(values[4]) for pair, values in shares.items()}
-    fewest = max(MAX_FALSE_ALARMS, min(alarms.values()))
-    fit = [pair for pair in shares if alarms[pair] <= fewest]
-    return max(fit, key=lambda pair: float(np.nansum(shares[pair][[2, 3]])))
+
+    def rate(pair: Thresholds) -> float:
+        shares = np.nan_to_num(_compute_shares(grid[pair][rows].sum(axis=0)))
+        return float(shares[2] + shares[3] - shares[4])
+
+    return max(grid, key=rate)
 
 
 def summarize_held_out(
