@@ -48,7 +48,7 @@ def spoilt(tmp_path):
 
 
 def test_table_in_a_pipe_is_separated_by_tabs(shots, toy_model):
-    result = run("recognize", shots, "--model", toy_model, "--top", 2)
+    result = run("recognize", shots, "--model", toy_model, "--top", 2, "--whole")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert lines[0] == [
         *("recording", "label", "probability", "label_2", "probability_2"),
@@ -163,7 +163,7 @@ def test_odd_names_do_not_break_any_format(tmp_path, toy_model):
 
 @pytest.mark.parametrize("format", ["table", "json", "csv"])
 def test_some_failed_is_1_all_failed_is_2(spoilt, toy_model, format):
-    common = ("recognize", "--model", toy_model, "--format", format)
+    common = ("recognize", "--model", toy_model, "--format", format, "--whole")
     result = run(*common, spoilt, expect=1)
     lines = result.stderr.splitlines()
     assert len(lines) == 1

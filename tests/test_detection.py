@@ -250,8 +250,10 @@ def test_silence_is_refused_and_noise_has_no_shots(tmp_path, detector):
 
 @pytest.mark.parametrize("n_samples", [1, 40, 200, 400])
 def test_very_short_recordings_are_heard(tmp_path, detector, n_samples):
-    waveform = detector.compute_logits(make_shots([], 1.0)[None, : 4 * n_samples], 48000)
-    assert waveform.shape == (n_samples // 48,)
+    logits, heard = detector.hear(make_shots([], 1.0)[None, : 4 * n_samples], 48000)
+    assert logits.shape == (1, n_samples // 48)
+    assert heard.shape == (n_samples,)
+    assert len(detector.judge(logits, heard).place) == 0
 
 
 def test_shots_of_a_real_recording_are_where_they_were_marked(shared):

@@ -117,15 +117,16 @@ def finish(run: subprocess.Popen[bytes]) -> int:
     return run.returncode
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, toy_detector: Path) -> None:
     """Killed in the middle of a long recording; what was done is in the journal and used."""
     (tmp_path / "in").mkdir()
     make_long_recording(tmp_path / "in" / "long.wav", 40)
     make_long_recording(tmp_path / "in" / "other.wav", 1)
     whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
-    assert finish(recognize(tmp_path / "in", "-o", whole, "--jobs", 1)) == 0
+    common = (tmp_path / "in", "--jobs", 1, "--detector", toy_detector, "-o")
+    assert finish(recognize(*common, whole)) == 0
     assert not (tmp_path / "whole.json.journal").exists()
-    run = recognize(tmp_path / "in", "-o", parts, "--jobs", 1)
+    run = recognize(*common, parts)
     journal = tmp_path / "parts.json.journal"
     while not journal.exists() or journal.read_bytes().count(b'"section"') < 5:
         assert run.poll() is None, "it ended before it could be killed"
@@ -139,7 +140,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     entry = json.loads(lines[marked])
     entry["shots"][0]["peak_dbfs"] = -77.0
     journal.write_text("\n".join([*lines[:marked], json.dumps(entry), *lines[marked + 1 :], ""]))
-    assert finish(recognize(tmp_path / "in", "-o", parts, "--jobs", 1, "--resume")) == 0
+    assert finish(recognize(*common, parts, "--resume")) == 0
     text = parts.read_text()
     assert text.count("-77.0") == 1
     expected = whole.read_text()

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from shotprint.audio import Audio, require_length, require_sound, resample, stream
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
+from shotprint.detection.judging import Judge, gather_evidence
 from shotprint.detection.model import DetectorModel
-from shotprint.detection.picking import pick_onsets
+from shotprint.detection.picking import Onsets, pick_onsets
 from shotprint.detection.sections import SECTION_S, Section, cut_sections
 from shotprint.detection.shots import DetectedShot, append_shots, measure_shot
 
@@ -53,13 +54,21 @@ class Detector:
     def __init__(self, model: DetectorModel, threshold: float | None = None) -> None:
         self.model = model
         self.threshold = model.metadata.threshold if threshold is None else threshold
+        facts = model.metadata
+        self._judge = None if facts.judge is None else Judge.from_mapping(facts.judge)
+        self.candidate = self.threshold if facts.candidate is None else facts.candidate
 
-    def compute_logits(self, waveform: Floats, sample_rate_hz: int) -> Floats:
-        """Return the log-odds of a shot every 4 ms, (n_frames,): of the channel that has most.
+    def hear(self, waveform: Floats, sample_rate_hz: int) -> tuple[Floats, Floats]:
+        """Return the experts' log-odds of a shot every 4 ms, and what they heard.
 
         Parameters
         ----------
         waveform : (n_channels, n_samples) at any rate
+
+        Returns
+        -------
+        (n_experts, n_frames) of the channel that has most, and the loudest channel (n_samples,)
+        at 12 kHz
         """
         low = resample(waveform, sample_rate_hz, DETECTOR.sample_rate_hz)
         n_samples = low.shape[1]
@@ -69,8 +78,23 @@ class Detector:
             n_missing += 2 * STEP_SAMPLES
         mode = "reflect" if n_missing < n_samples else "constant"
         padded = np.pad(low, ((0, 0), (0, n_missing)), mode=mode)  # type: ignore[call-overload]
-        logits: Floats = self.model.run(padded)[:, :n_frames].max(axis=0)
-        return logits
+        logits = self.model.run(padded)[..., :n_frames]
+        logits = (logits if logits.ndim == 3 else logits[:, None]).max(axis=0)
+        loudest = int(np.einsum("ij,ij->i", low, low).argmax())
+        return logits, low[loudest]
+
+    def judge(self, logits: Floats, waveform: Floats) -> Onsets:
+        """Return the candidates with the probability that the judge gives them.
+
+        Parameters
+        ----------
+        logits, waveform : of `hear`
+        """
+        found = pick_onsets(logits.max(axis=0), self.candidate)
+        if self._judge is None:
+            return found
+        scores = self._judge.score(gather_evidence(waveform, logits, found.moment))
+        return found._replace(probability=1 / (1 + np.exp(-scores)))
 
     def find(self, section: Section) -> list[DetectedShot]:
         """Return the shots that begin in a section, in order.
@@ -78,8 +102,9 @@ class Detector:
         Some that begin 12 ms outside may be among them: `append_shots` joins sections.
         """
         rate_hz = section.sample_rate_hz
-        logits = self.compute_logits(section.waveform, rate_hz)
-        onsets = pick_onsets(logits, self.threshold)
+        place, moment, probability = self.judge(*self.hear(section.waveform, rate_hz))
+        sure = probability >= self.threshold
+        onsets = Onsets(place[sure], moment[sure], probability[sure])
         samples = np.round(onsets.moment * FRAME_S * rate_hz).astype(np.int64)
         frames_a_sample = 1 / (rate_hz * FRAME_S)
         first = round((section.first_sample - section.start_sample) * frames_a_sample)

@@ -29,12 +29,16 @@ class DetectorMetadata:
     Attributes
     ----------
     threshold : probability from which on something counts as a shot, unless the user says else
+    candidate : probability, as the surer expert says, from which on something is judged
+    judge : see `judging.Judge.to_mapping`; None: what the surer expert says counts
     recipe, data : how it was trained, and on what: settings and SHA-256 hashes
     """
 
     name: str
     version: str
     threshold: float
+    candidate: float | None = None
+    judge: Mapping[str, Any] | None = None
     sample_rate_hz: int = DETECTOR.sample_rate_hz
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -44,10 +48,13 @@ class DetectorMetadata:
     software: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
+        if not 0 < self.threshold < 1 or not 0 < (self.candidate or 0.5) < 1:
             raise ShotprintError(
-                f"found the threshold {self.threshold}; expected a probability between 0 and 1"
+                f"found the thresholds {self.threshold} and {self.candidate}; expected "
+                "probabilities between 0 and 1"
             )
+        if (self.judge is None) != (self.candidate is None):
+            raise ShotprintError("found a judge or a threshold of candidates alone; expected both")
 
     def to_json(self) -> str:
         """Return one line of JSON; the same metadata give the same bytes."""
@@ -77,9 +84,10 @@ class DetectorModel(Protocol):
         ...
 
     def run(self, waveforms: Floats) -> Floats:
-        """Return a logit every 48 samples, (n, n_samples / 48), for (n, n_samples) at 12 kHz.
+        """Return the experts' logits, (n, 2, n_samples / 48), for (n, n_samples) at 12 kHz.
 
-        n_samples is a multiple of 192.
+        n_samples is a multiple of 192; the experts are the one for far and the one for near shots.
+        Without a judge (n, n_samples / 48) is enough.
         """
         ...
 
@@ -104,7 +112,7 @@ class OnnxDetector:
         self.sha256 = compute_sha256(path)
 
     def run(self, waveforms: Floats) -> Floats:
-        """Return a logit every 48 samples, (n, n_samples / 48), for (n, n_samples) at 12 kHz."""
+        """Return the experts' logits, (n, 2, n_samples / 48), for (n, n_samples) at 12 kHz."""
         assert waveforms.shape[1] % STEP_SAMPLES == 0
         logits: Floats = self._session.run([LOGITS], {INPUT: waveforms})[0]
         return logits

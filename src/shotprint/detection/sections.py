@@ -16,9 +16,9 @@ from shotprint.audio import Audio
 Floats = NDArray[np.float32]
 
 SECTION_S = 30.0
-BACK_S, AHEAD_S = 2.4, 1.04
-"""How far around a frame the network hears (2.1 s, 1.0 s), in whole steps of 16 ms, and in whole
-samples at the usual rates; also room for the clip of a shot."""
+BACK_S, AHEAD_S = 4.8, 1.04
+"""How far around a frame the network hears (2.1 s, 1.0 s), and how far before that the judge looks
+(2.5 s), in whole steps of 16 ms and whole samples at the usual rates; also room for a clip."""
 
 
 @dataclass(frozen=True, eq=False)

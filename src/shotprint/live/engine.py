@@ -62,7 +62,7 @@ class LiveEngine:
         self._detector = Detector(self._echo, detector.threshold)
         self._model = model
         self._rate_hz, self._offset_s = sample_rate_hz, offset_s
-        self._least = 1 / (1 + np.exp(DOUBT) * (1 / detector.threshold - 1))
+        self._least = 1 / (1 + np.exp(DOUBT) * (1 / self._detector.candidate - 1))
         rule = model.metadata.clip_rule
         after_s = rule.length_s - rule.onset_at_s + RESAMPLING_MARGIN_S
         self._ahead = self._count(max(AHEAD_S, after_s))
@@ -167,7 +167,7 @@ class LiveEngine:
         """Return the sample of the first thing that is not certain yet; far away: there is none."""
         waiting = [self._place(shot) for shot in self._joined[self._n_given :]]
         start = self._section.start_sample
-        logits = self._echo.logits.max(axis=0)
+        logits = self._echo.logits.reshape(-1, self._echo.logits.shape[-1]).max(axis=0)
         frame = FRAME_S * self._rate_hz
         first = int((self._last - start) / frame)
         last = int((self.n_samples - self._count(GLIMPSE_S) - start) / frame)
@@ -181,7 +181,7 @@ class LiveEngine:
 
 
 class _Echo:
-    """A detector's network that remembers what it said last, (n_channels, n_frames)."""
+    """A detector's network that remembers what it said last, (n_channels, …, n_frames)."""
 
     def __init__(self, model: DetectorModel) -> None:
         self._model = model

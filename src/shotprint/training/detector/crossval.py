@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from shotprint.audio import read
-from shotprint.detection import Detector, DetectorMetadata
-from shotprint.detection.facts import DETECTOR
-from shotprint.detection.model import Floats
 from shotprint.files import write_beside
 from shotprint.progress import show_progress
 from shotprint.training.detector.bursts import compose_bursts
 from shotprint.training.detector.fit import (
     DetectorRecipe,
     fit_detector,
+    hear,
     simulate_recordings,
 )
-from shotprint.training.detector.network import DetectorNetwork
 from shotprint.training.detector.sets import Recording, read_sets
 
 N_BURSTS = 60  # a fold
@@ -39,22 +36,6 @@ class DetectorSets:
     def read(self) -> list[Recording]:
         """Read all recordings into memory."""
         return read_sets(self.tables, self.groups, self.n_folds)
-
-
-class TorchDetector:
-    """A network that has not been exported, as a `detection.DetectorModel`."""
-
-    sha256 = ""
-
-    def __init__(self, network: DetectorNetwork, threshold: float) -> None:
-        self._network = network.eval()
-        self.metadata = DetectorMetadata("in training", "0", threshold)
-
-    def run(self, waveforms: Floats) -> Floats:
-        """Return a logit every 48 samples, (n, n_samples / 48), for (n, n_samples) at 12 kHz."""
-        with torch.inference_mode():
-            logits: Floats = self._network(torch.from_numpy(waveforms)).numpy()
-        return logits
 
 
 def hear_held_out(
@@ -93,21 +74,14 @@ def _hear_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: P
     heard = [recording for recording in recordings if recording.fold != fold]
     network = fit_detector(heard, simulated, recipe)
     held_out = [recording for recording in recordings if recording.fold == fold]
-    detector = Detector(TorchDetector(network, 0.5))
-    logits = {}
-    for recording in held_out:
-        audio = read(recording.folder / recording.path)
-        logits[name_recording(recording)] = detector.compute_logits(
-            audio.waveform, audio.sample_rate_hz
-        ).astype(np.float16)
+    logits = {name_recording(each): hear(network, each.waveform) for each in held_out}
     for place, burst in enumerate(compose_bursts(held_out, N_BURSTS, seed=fold)):
-        logits[f"composed/{fold}-{place:03d}"] = detector.compute_logits(
-            burst.waveform[None], DETECTOR.sample_rate_hz
-        ).astype(np.float16)
+        logits[f"composed/{fold}-{place:03d}"] = hear(network, burst.waveform)
     path = locate(out_dir, fold, recipe)
     torch.save(network.state_dict(), path.with_suffix(".pt"))
     with write_beside(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **logits)  # type: ignore[arg-type]
+        small: Any = {name: each.astype(np.float16) for name, each in logits.items()}
+        np.savez_compressed(file, **small)
 
 
 def name_recording(recording: Recording) -> str:

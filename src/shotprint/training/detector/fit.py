@@ -165,7 +165,7 @@ def _look_again(pool: Pool, network: DetectorNetwork, n_done: int, n_steps: int)
     if n_done % HARDEN_STEPS == 0:
         for place in pool.without:
             heard = hear(network, pool.recordings[place].waveform)
-            pool.hardness[place] = 0.15 + heard.max(initial=0.0)
+            pool.hardness[place] = 0.15 + 1 / (1 + np.exp(-heard.max(initial=-9.0)))
     if (
         n_done % max(1, n_steps // N_RELABELLED) == 0
         and n_done < n_steps
@@ -179,12 +179,18 @@ def _look_again(pool: Pool, network: DetectorNetwork, n_done: int, n_steps: int)
 
 @torch.no_grad()
 def hear(network: DetectorNetwork, waveform: Floats) -> Floats:
-    """Return the probability that a shot begins, every 4 ms, for (n_samples,) at 12 kHz."""
+    """Return the log-odds that a shot begins, every 4 ms, for (n_samples,) at 12 kHz.
+
+    Whole steps are made by reflection, as `detection.Detector.hear` does.
+    """
     n_frames = len(waveform) // DETECTOR.hop_length
-    padded = np.pad(waveform, (0, -len(waveform) % STEP_SAMPLES + STEP_SAMPLES))
-    logits = network.eval()(torch.from_numpy(padded)[None])[0]
-    probability: Floats = torch.sigmoid(logits).numpy()[:n_frames]
-    return probability
+    n_missing = -len(waveform) % STEP_SAMPLES
+    if len(waveform) < 2 * STEP_SAMPLES:
+        n_missing += 2 * STEP_SAMPLES
+    mode = "reflect" if n_missing < len(waveform) else "constant"
+    padded = np.pad(waveform, (0, n_missing), mode=mode)  # type: ignore[call-overload]
+    logits: Floats = network.eval()(torch.from_numpy(padded)[None])[0].numpy()
+    return logits[:n_frames]
 
 
 def simulate_recordings(recipe: DetectorRecipe) -> list[Recording]:

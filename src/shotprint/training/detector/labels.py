@@ -78,12 +78,10 @@ def label_by_level(recording: Recording) -> Labels:
     return Labels(onsets_s, doubtful & (draw_targets(onsets_s, n_frames) < 0.01))
 
 
-def label_by_network(recording: Recording, probability: Floats) -> Labels:
-    """Labels of a marked recording as the network hears it, (n_frames,) probabilities."""
+def label_by_network(recording: Recording, logits: Floats) -> Labels:
+    """Labels of a marked recording as the network hears it, (n_frames,) log-odds."""
     assert recording.marks_s is not None
-    logits = np.log(
-        np.clip(probability, 1e-7, 1 - 1e-7) / (1 - np.clip(probability, 1e-7, 1 - 1e-7))
-    )
+    probability = 1 / (1 + np.exp(-logits))
     onsets = list(pick_onsets(logits, SURE).moment * FRAME_S)
     doubtful = probability > UNSURE
     for mark_s in recording.marks_s:

@@ -14,12 +14,13 @@ from shotprint.detection import DetectorMetadata
 from shotprint.files import write_text
 from shotprint.training.detector.crossval import DetectorSets, hear_held_out
 from shotprint.training.detector.figures import (
-    Thresholds,
-    read_held_out,
+    collect_cases,
+    judge_held_out,
     summarize_held_out,
     write_shots,
 )
 from shotprint.training.detector.fit import DetectorRecipe, fit_detector, simulate_recordings
+from shotprint.training.detector.judge import CANDIDATE
 from shotprint.training.detector.network import DetectorNetwork, DetectorPair
 from shotprint.training.detector.sets import Recording
 
@@ -43,7 +44,7 @@ class Made:
 def make_detector(
     sets: DetectorSets, out_dir: Path, jobs: int | None = None, **changes: Any
 ) -> Made:
-    """Score the experts on held-out folds, choose thresholds, train on everything.
+    """Score the experts on held-out folds, fit the judge, train on everything.
 
     Leaves ``figures.json``, ``shots.json`` (what was found in held-out recordings) and the
     weights in `out_dir`. What is done there is kept: an interrupted run goes on.
@@ -55,13 +56,18 @@ def make_detector(
     recipes = [dataclasses.replace(recipe, **changes) for recipe in (FAR_RECIPE, NEAR_RECIPE)]
     hear_held_out(sets, recipes, out_dir, jobs)
     recordings = sets.read()
-    real, composed = read_held_out(recordings, recipes, out_dir)
-    figures, thresholds = summarize_held_out(real, composed)
+    cases = collect_cases(recordings, recipes, out_dir)
+    judged = judge_held_out(cases)
+    figures, judge, threshold = summarize_held_out(cases, judged)
     write_text(out_dir / "figures.json", json.dumps(figures, indent=1) + "\n")
-    write_shots(out_dir / "shots.json", real, figures)
+    write_shots(out_dir / "shots.json", cases, judged, figures)
     experts = [_fit(recordings, recipe, out_dir) for recipe in recipes]
-    network = DetectorPair(experts[0], experts[1], thresholds)
-    return Made(network.eval(), describe(recordings, recipes, thresholds), figures)
+    network = DetectorPair(experts[0], experts[1])
+    metadata = describe(recordings, recipes)
+    metadata = dataclasses.replace(
+        metadata, threshold=threshold, candidate=CANDIDATE, judge=judge.to_mapping()
+    )
+    return Made(network.eval(), metadata, figures)
 
 
 def _fit(recordings: Sequence[Recording], recipe: DetectorRecipe, out_dir: Path) -> DetectorNetwork:
@@ -78,18 +84,15 @@ def _fit(recordings: Sequence[Recording], recipe: DetectorRecipe, out_dir: Path)
 
 
 def describe(
-    recordings: Sequence[Recording], recipes: Sequence[DetectorRecipe], thresholds: Thresholds
+    recordings: Sequence[Recording], recipes: Sequence[DetectorRecipe]
 ) -> DetectorMetadata:
-    """Return what the detector's file states of itself."""
+    """Return what the detector's file states of itself, but for judge and threshold."""
     hashes = sorted(recording.sha256 for recording in recordings)
     return DetectorMetadata(
         name="shots",
         version="1",
         threshold=0.5,
-        recipe={
-            recipe.expert: {**asdict(recipe), "threshold": threshold}
-            for recipe, threshold in zip(recipes, thresholds, strict=True)
-        },
+        recipe={recipe.expert: asdict(recipe) for recipe in recipes},
         data={
             "recordings": len(recordings),
             "with_onsets": sum(bool(len(r.onsets_s)) for r in recordings if r.onsets_s is not None),

@@ -9,8 +9,6 @@ looks like a near one; as they are, an echo is seen to be weaker than its shot. 
 on a finite surrounding, so that hours are heard in pieces with the same result.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -69,23 +67,18 @@ class DetectorNetwork(nn.Module):
 
 
 class DetectorPair(nn.Module):
-    """Two experts, one for far shots and one for near ones: the surer one counts.
+    """Two experts, one for far shots and one for near ones, on one front-end.
 
-    Each one's logit counts from its own threshold, so that 0 (a probability of one half) is
-    where either says that a shot begins. Shape: as `DetectorNetwork`.
+    Shape: waveform (n, n_samples) as `DetectorNetwork` → (n, 2, n_samples / 48).
     """
 
-    def __init__(
-        self, far: DetectorNetwork, near: DetectorNetwork, thresholds: tuple[float, float]
-    ) -> None:
+    def __init__(self, far: DetectorNetwork, near: DetectorNetwork) -> None:
         super().__init__()
         self.far, self.near = far, near
-        self.offsets = [math.log(p / (1 - p)) for p in thresholds]
 
     def forward(self, waveform: Tensor) -> Tensor:
         features = self.far.compute_features(waveform)
-        far, near = self.far.hear(features), self.near.hear(features)
-        return torch.maximum(far - self.offsets[0], near - self.offsets[1])
+        return torch.stack([self.far.hear(features), self.near.hear(features)], dim=1)
 
 
 def compute_energies(waveform: Tensor) -> Tensor:

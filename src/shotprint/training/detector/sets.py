@@ -57,8 +57,15 @@ class Recording:
     group: str = ""
 
     @property
+    def kind(self) -> str:
+        """What is known of its shots: ``exact``, ``marked`` or ``without``."""
+        if self.onsets_s is None:
+            return "marked"
+        return "exact" if len(self.onsets_s) else "without"
+
+    @property
     def has_shots(self) -> bool:
-        return self.onsets_s is None or len(self.onsets_s) > 0
+        return self.kind != "without"
 
 
 def read_sets(

@@ -1,0 +1,207 @@
+"""Shot or echo, shot or door: each candidate is judged by what was heard before it.
+
+The network proposes moments; boosted trees judge them. What they look at (`EVIDENCE`) is what
+an examiner looks at: how sure both experts are, how loud and how sharp the sound is, how it dies
+away, and how it compares with what came before: an echo is duller and weaker than a shot shortly
+before it, and follows it as late as other echoes follow other shots. Nothing that comes later
+counts, so that a live stream is judged as a file is.
+"""
+
+import base64
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.detection.facts import DETECTOR
+from shotprint.errors import ShotprintError
+
+Floats = NDArray[np.float32]
+Evidence = NDArray[np.float64]
+
+EVIDENCE = (
+    "log-odds of the far expert",
+    "log-odds of the near expert",
+    "peak of the sound's first difference, dB",
+    "peak, dB",
+    "the former over the latter, dB",
+    "peak over the level before, dB",
+    "energy of the first 10 ms over 10 to 50 ms, dB",
+    "over 50 to 150 ms, dB",
+    "over 150 to 400 ms, dB",
+    "sharpness over that of the sharpest before, dB",
+    "peak over that of the sharpest before, dB",
+    "time since the sharpest before, s",
+    "log-odds of the surest before over its own",
+    "candidates in the 2.5 s before",
+    "candidates in the 0.5 s before",
+    "time since the one before, s",
+    "sharpness over the one before, dB",
+    "peak over the one before, dB",
+    "log-odds (far) over the one before",
+    "log-odds (near) over the one before",
+    "how much duller it and another are than what came as long before both, dB",
+)
+BEFORE_S, SOON_S = 2.5, 0.5
+MAX_BEFORE = 24
+"""Candidates that a candidate is compared with: the last ones."""
+LAG_S = 0.006
+FIRST = (9.0, 9.0, 3.0, -9.0, 0.0, 0.0, 3.0, 9.0, 9.0, 9.0, 9.0)
+"""What stands for comparisons where nothing came before."""
+NODE = np.dtype([("feature", "<i2"), ("left", "<i2"), ("right", "<i2"), ("value", "<f4")])
+"""Of a tree; `value`: threshold, go left where at most that; feature −1: a leaf, its score."""
+
+
+def gather_evidence(waveform: Floats, logits: Floats, moments: NDArray[np.float64]) -> Evidence:
+    """Measure each candidate and compare it with those before.
+
+    Parameters
+    ----------
+    waveform : (n_samples,) at the detector's rate
+    logits : (2, n_frames) of the experts, far and near
+    moments : (n,) rising, in frames
+
+    Returns
+    -------
+    (n, len(EVIDENCE))
+    """
+    times_s = np.maximum(moments, 0.0) * DETECTOR.hop_length / DETECTOR.sample_rate_hz
+    own = _measure(waveform, logits, times_s)
+    rows = [
+        np.concatenate([own[place], _compare(own, times_s, place)]) for place in range(len(moments))
+    ]
+    return np.array(rows).reshape(len(moments), len(EVIDENCE))
+
+
+def _measure(waveform: Floats, logits: Floats, times_s: NDArray[np.float64]) -> Evidence:
+    """Return what concerns each candidate alone, (n, 9)."""
+    rate_hz = DETECTOR.sample_rate_hz
+    sharp = np.abs(np.diff(waveform, prepend=waveform[:1]))
+    loud = np.abs(waveform)
+    rows = []
+    for time_s in times_s.tolist():
+        start = int(time_s * rate_hz)
+        frame = round(start / DETECTOR.hop_length)
+        experts = logits[:, max(0, frame - 2) : frame + 3].max(axis=1)
+        before = waveform[max(0, start - 600) : max(1, start - 36)]
+        sharpness = _to_db(float(sharp[start : start + 240].max(initial=0.0)))
+        peak = _to_db(float(loud[start : start + 240].max(initial=0.0)))
+        floor = _to_db(float(np.sqrt(np.mean(before**2))) if len(before) else 0.0)
+        ends = [start, start + 120, start + 600, start + 1800, start + 4800]
+        energies = [
+            float(np.sum(waveform[a:b].astype(np.float64) ** 2)) + 1e-9
+            for a, b in itertools.pairwise(ends)
+        ]
+        falls = [10 * np.log10(energies[0] / energy) for energy in energies[1:]]
+        rows.append([*experts, sharpness, peak, sharpness - peak, peak - floor, *falls])
+    return np.array(rows, np.float64).reshape(len(times_s), 9)
+
+
+def _to_db(amplitude: float) -> float:
+    return float(20 * np.log10(amplitude + 1e-5))
+
+
+def _compare(own: Evidence, times_s: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+    """Return how a candidate compares with those before it, (12,)."""
+    first = max(0, place - MAX_BEFORE)
+    before = np.arange(first, place)[times_s[place] - times_s[first:place] < BEFORE_S]
+    if len(before) == 0:
+        return np.array([*FIRST, 0.0])
+    sharp, peak = own[:, 2], own[:, 3]
+    late_s = times_s[place] - times_s[before]
+    sharpest = before[int(sharp[before].argmax())]
+    surest = float(own[before, :2].max() - own[place, :2].max())
+    last = place - 1
+    return np.array(
+        [
+            sharp[place] - sharp[sharpest],
+            peak[place] - peak[sharpest],
+            times_s[place] - times_s[sharpest],
+            surest,
+            len(before),
+            int((late_s < SOON_S).sum()),
+            times_s[place] - times_s[last],
+            sharp[place] - sharp[last],
+            peak[place] - peak[last],
+            own[place, 0] - own[last, 0],
+            own[place, 1] - own[last, 1],
+            _find_echo(sharp[first : place + 1], times_s[first : place + 1], before - first),
+        ]
+    )
+
+
+def _find_echo(
+    sharp: NDArray[np.float64], times_s: NDArray[np.float64], before: NDArray[np.int64]
+) -> float:
+    """Return by how much the last of some sounds looks like an echo, as another pair does.
+
+    It is duller by more than 1 dB than one of `before`, and another sound is duller by more than
+    that than one that came as long before it. The lesser of the two differences; 0: no such pair.
+    """
+    lags_s = times_s[-1] - times_s[before]
+    duller = sharp[before] - sharp[-1]
+    earlier, later = np.triu_indices(len(times_s) - 1, 1)
+    other_s = times_s[later] - times_s[earlier]
+    other = sharp[earlier] - sharp[later]
+    alike = np.abs(other_s[None] - lags_s[:, None]) < LAG_S
+    alike &= (duller[:, None] > 1) & (other[None] > 1)
+    alike &= later[None] != before[:, None]
+    alike &= earlier[None] != before[:, None]
+    support = np.where(alike, np.minimum(duller[:, None], other[None]), 0.0)
+    return float(support.max(initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Boosted trees: evidence in, log-odds of a shot out.
+
+    Attributes
+    ----------
+    nodes : (n_nodes,) of all trees, one after the other, each with its root first
+    roots : (n_trees,) where each begins; `left` and `right` count from there
+    baseline : log-odds before any tree speaks
+    """
+
+    nodes: NDArray[Any]
+    roots: NDArray[np.int64]
+    baseline: float
+
+    def score(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Return the log-odds of each candidate, (n,), for (n, len(EVIDENCE))."""
+        scores = np.full(len(evidence), self.baseline)
+        rows = np.arange(len(evidence))
+        for root in self.roots.tolist():
+            at = np.full(len(evidence), root)
+            while len(evidence):
+                node = self.nodes[at]
+                is_leaf = node["feature"] < 0
+                if is_leaf.all():
+                    break
+                goes_left = evidence[rows, np.maximum(node["feature"], 0)] <= node["value"]
+                child = root + np.where(goes_left, node["left"], node["right"])
+                at = np.where(is_leaf, at, child)
+            scores += self.nodes[at]["value"]
+        return scores
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "evidence": list(EVIDENCE),
+            "nodes": base64.b64encode(self.nodes.tobytes()).decode("ascii"),
+            "roots": self.roots.tolist(),
+            "baseline": self.baseline,
+        }
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> "Judge":
+        """Read what `to_mapping` gave; ShotprintError where it judges by other evidence."""
+        if list(content["evidence"]) != list(EVIDENCE):
+            raise ShotprintError(
+                "its judge looks at other evidence than this version of shotprint gathers; "
+                "install the version that it was made with, or train it again"
+            )
+        nodes = np.frombuffer(base64.b64decode(content["nodes"]), NODE)
+        return cls(nodes, np.array(content["roots"], np.int64), float(content["baseline"]))
