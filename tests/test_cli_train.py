@@ -52,7 +52,7 @@ def test_pack_does_what_the_function_does(
     write_manifest(manifest, tmp_path / "set.csv")
     done = invoke(
         *("pack", tmp_path / "set.csv", "-o", tmp_path / "set.h5", *PACK_OPTIONS),
-        *("--margin", 0.05, "--onsets", "loudest"),
+        *("--margin", 0.05),
     )
     assert done.exit_code == 0, done.output
     assert "packed 12 recordings" in done.stdout

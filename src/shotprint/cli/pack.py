@@ -50,11 +50,11 @@ def pack(
     onset_at: Annotated[
         float, typer.Option(min=0, metavar="S", help="Where in a clip its onset stands.")
     ] = 0.1,
-    max_clips: Annotated[int, typer.Option(min=1, help="Onsets a recording.")] = 16,
+    max_clips: Annotated[int, typer.Option(min=1, help="Onsets a recording.")] = 4,
     onsets: Annotated[
         str,
-        typer.Option(help="Clips at the shots found, at the loudest sounds, or as a JSON lists."),
-    ] = "shots",
+        typer.Option(help="Clips at the loudest sounds, at the shots found, or as a JSON lists."),
+    ] = "loudest",
     min_gap: Annotated[
         float, typer.Option(metavar="S", help="Loudest sounds nearer to a louder one: left out.")
     ] = 0.2,
