@@ -1,7 +1,11 @@
 """What is measured, and the targets for two cores."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
+import soundfile
 
 from benchmarks.installation import read_installation
 from benchmarks.measuring import run, run_repeatedly
@@ -14,9 +18,11 @@ from benchmarks.workshop import (
     Workshop,
     work_for,
 )
+from shotprint.audio import read
 from shotprint.weights import shipped_backbone, shipped_model
 
 N_PACKED_AS_BASELINE = 60
+LONG_S, RATE_HZ = 600.0, 48000
 EAGER = "eager PyTorch"
 PER_FILE = "Cnn14 in PyTorch, read anew for every file"
 
@@ -189,6 +195,34 @@ def measure_listening(workshop: Workshop) -> list[Row]:
     ]
 
 
+def measure_detection(workshop: Workshop) -> list[Row]:
+    """Shots of ten minutes of 48 kHz stereo, one every ten seconds; start included."""
+    path, shots = workshop.folder / "long.wav", workshop.folder / "shots"
+    run([SHOTPRINT, "simulate", "-o", shots, "--shots", "1"])
+    write_long_recording(path, next(iter(sorted(shots.rglob("Glock9*Samsung/*.wav")))))
+    one_core = ["taskset", "-c", "0"] if shutil.which("taskset") else []
+    found = run([*one_core, SHOTPRINT, "detect", path, "--jobs", "1", "--format", "csv"])
+    answered = run([SHOTPRINT, "recognize", path, "--jobs", str(CORES), "--format", "csv"])
+    more = {"unit": "× real time", "more_is_better": True}
+    return [
+        Row("`detect`, ten minutes, one core", LONG_S / found.wall_s, target=200, **more),
+        Row("`recognize`, ten minutes", LONG_S / answered.wall_s, target=150, **more),
+        Row("`recognize`, ten minutes: peak memory", answered.peak_mb, "MB", target=500),
+    ]
+
+
+def write_long_recording(path: Path, shot: Path) -> None:
+    """Write a shot every ten seconds over faint noise; block by block, for a child process that
+    is measured counts the memory that this one held."""
+    rng = np.random.default_rng(0)
+    (waveform,) = read(shot, sample_rate_hz=RATE_HZ).waveform
+    with soundfile.SoundFile(path, "w", RATE_HZ, 2, "PCM_16") as file:
+        for _ in range(round(LONG_S / 10)):
+            block = rng.normal(0, 1e-3, (10 * RATE_HZ, 2)).astype(np.float32)
+            block[RATE_HZ : RATE_HZ + len(waveform)] += 0.5 * waveform[:, None]
+            file.write(block)
+
+
 def measure_size(workshop: Workshop) -> list[Row]:
     """Size of the model file, and of the base install as measured last."""
     model_mb = shipped_model().stat().st_size / 1e6
@@ -212,6 +246,7 @@ CASES: dict[str, Callable[[Workshop], list[Row]]] = {
     "mn04": measure_mn04,
     "frontend": measure_frontend,
     "simulation": measure_simulation,
+    "detection": measure_detection,
     "listening": measure_listening,
     "size": measure_size,
 }
