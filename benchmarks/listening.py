@@ -38,7 +38,7 @@ def make_sound(folder: str, gaps_s: tuple[float, float], n_shots: int) -> NDArra
 
 def start(core: int | None, **streams: Any) -> subprocess.Popen[bytes]:
     """Start it, on one core where that is given and the system can."""
-    # Simulated shots are no shots for the judge, who heard real ones only: take all candidates.
+    # Simulated shots are not what the detector was made for: take all candidates.
     words = ["listen", "-", "--threshold", "0.001", "--format", "json"]
     command = [sys.executable, "-m", "shotprint", *words]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, **streams)

@@ -5,12 +5,14 @@ folds, and count from a threshold chosen on the other folds. Judge and threshold
 from all folds; how good they are is said by the former.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from shotprint.detection.judging import Judge
@@ -20,8 +22,9 @@ from shotprint.evaluation.intervals import sum_by_group
 from shotprint.files import write_text
 from shotprint.training.detector.bursts import compose_bursts
 from shotprint.training.detector.crossval import N_BURSTS, locate, name_recording
-from shotprint.training.detector.fit import DetectorRecipe
+from shotprint.training.detector.fit import DetectorRecipe, hear, simulate_recordings
 from shotprint.training.detector.judge import Case, collect_truth, find_candidates, fit_judge
+from shotprint.training.detector.network import DetectorNetwork
 from shotprint.training.detector.sets import Floats, Recording
 
 THRESHOLDS = tuple(np.round(np.arange(0.1, 0.96, 0.02), 2).tolist())
@@ -60,12 +63,38 @@ def collect_cases(
     return cases
 
 
+def simulate_cases(recipes: Sequence[DetectorRecipe], out_dir: Path) -> list[Case]:
+    """Return the candidates in simulated shots of guns and a site that no expert heard.
+
+    The experts are those of the first fold. The cases belong to no fold: no figure is of them.
+    """
+    unheard = dataclasses.replace(recipes[1], seed=recipes[1].seed + 1)
+    experts = [load_expert(out_dir, recipe) for recipe in recipes]
+    cases = []
+    for each in simulate_recordings(unheard):
+        logits = np.stack([hear(expert, each.waveform) for expert in experts])
+        times_s, evidence = find_candidates(logits, each.waveform)
+        truth = collect_truth(times_s, each.onsets_s, None)
+        known = (times_s, evidence, truth, each.onsets_s, None)
+        cases.append(Case(each.path, "", "simulated", -1, each.path, *known))
+    return cases
+
+
+def load_expert(out_dir: Path, recipe: DetectorRecipe) -> DetectorNetwork:
+    """Return the expert that was trained without the first fold."""
+    network = DetectorNetwork(recipe.width)
+    path = locate(out_dir, 0, recipe).with_suffix(".pt")
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network.eval()
+
+
 def judge_held_out(cases: Sequence[Case]) -> list[Found]:
     """Return the candidates of each case with what the judge of the other folds says."""
     judges = {
         fold: fit_judge([case for case in cases if case.fold != fold])
-        for fold in sorted({case.fold for case in cases})
+        for fold in sorted({case.fold for case in cases} - {-1})
     }
+    judged = [case for case in cases if case.fold >= 0]
     return [
         Found(
             case.times_s,
@@ -74,7 +103,7 @@ def judge_held_out(cases: Sequence[Case]) -> list[Found]:
             case.marks_s,
             case.group,
         )
-        for case in cases
+        for case in judged
     ]
 
 
@@ -101,8 +130,10 @@ def summarize_held_out(
 
     Parameters
     ----------
+    cases : those of folds first
     found : of `judge_held_out`
     """
+    everything, cases = cases, [case for case in cases if case.fold >= 0]
     is_real = np.array([case.kind != "composed" for case in cases])
     folds = np.array([case.fold for case in cases])
     counts = {threshold: count_onsets(found, threshold) for threshold in THRESHOLDS}
@@ -139,7 +170,7 @@ def summarize_held_out(
         },
         "curve": [vars(evaluate_onsets(candidates, each)) for each in CURVE],
     }
-    return figures, fit_judge(cases), threshold
+    return figures, fit_judge(everything), threshold
 
 
 def _keep(found: Found, threshold: float) -> Found:
@@ -173,7 +204,7 @@ def write_shots(
 ) -> None:
     """Write what is found in held-out recordings, as ``shotprint detect`` writes it."""
     rows = []
-    for case, found in zip(cases, judged, strict=True):
+    for case, found in zip(cases, judged, strict=False):  # simulated cases stand last
         if case.kind == "composed":
             continue
         kept = _keep(found, figures["folds"][str(case.fold)]["threshold"])

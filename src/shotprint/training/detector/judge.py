@@ -27,7 +27,7 @@ except ModuleNotFoundError:
 CANDIDATE = 0.15
 """Probability from which on an expert's word makes a candidate."""
 N_TREES, N_ENSEMBLES = 100, 3
-WEIGHTS = {"exact": 1.0, "marked": 0.3, "without": 3.0, "composed": 0.5}
+WEIGHTS = {"exact": 1.0, "marked": 0.3, "without": 3.0, "composed": 0.5, "simulated": 0.3}
 """Of a candidate, by what is known of its recording: marks are many and doubtful, candidates in
 recordings without shots are few and matter most."""
 

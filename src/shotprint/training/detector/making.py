@@ -16,6 +16,7 @@ from shotprint.training.detector.crossval import DetectorSets, hear_held_out
 from shotprint.training.detector.figures import (
     collect_cases,
     judge_held_out,
+    simulate_cases,
     summarize_held_out,
     write_shots,
 )
@@ -56,7 +57,10 @@ def make_detector(
     recipes = [dataclasses.replace(recipe, **changes) for recipe in (FAR_RECIPE, NEAR_RECIPE)]
     hear_held_out(sets, recipes, out_dir, jobs)
     recordings = sets.read()
-    cases = collect_cases(recordings, recipes, out_dir)
+    cases = [
+        *collect_cases(recordings, recipes, out_dir),
+        *simulate_cases(recipes, out_dir),
+    ]
     judged = judge_held_out(cases)
     figures, judge, threshold = summarize_held_out(cases, judged)
     write_text(out_dir / "figures.json", json.dumps(figures, indent=1) + "\n")
