@@ -50,9 +50,7 @@ def collect_cases(
             cases.append(Case(name=name, times_s=times_s, evidence=evidence, truth=truth, **known))
 
         for each in mine:
-            kind = (
-                "marked" if each.marks_s is not None else "exact" if each.has_shots else "without"
-            )
+            kind = each.kind
             facts = {"kind": kind, "sha256": each.sha256, "fold": fold, "group": each.group}
             known = {"true_s": each.onsets_s, "marks_s": each.marks_s}
             add(name_recording(each), each.waveform, {**facts, **known})
