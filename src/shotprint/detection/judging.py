@@ -171,19 +171,17 @@ class Judge:
 
     def score(self, evidence: Evidence) -> NDArray[np.float64]:
         """Return the log-odds of each candidate, (n,), for (n, len(EVIDENCE))."""
-        scores = np.full(len(evidence), self.baseline)
-        rows = np.arange(len(evidence))
-        for root in self.roots.tolist():
-            at = np.full(len(evidence), root)
-            while len(evidence):
-                node = self.nodes[at]
-                is_leaf = node["feature"] < 0
-                if is_leaf.all():
-                    break
-                goes_left = evidence[rows, np.maximum(node["feature"], 0)] <= node["value"]
-                child = root + np.where(goes_left, node["left"], node["right"])
-                at = np.where(is_leaf, at, child)
-            scores += self.nodes[at]["value"]
+        at = np.broadcast_to(self.roots, (len(evidence), len(self.roots)))
+        rows = np.arange(len(evidence))[:, None]
+        while True:
+            node = self.nodes[at]
+            is_leaf = node["feature"] < 0
+            if is_leaf.all():
+                break
+            goes_left = evidence[rows, np.maximum(node["feature"], 0)] <= node["value"]
+            child = self.roots + np.where(goes_left, node["left"], node["right"])
+            at = np.where(is_leaf, at, child)
+        scores: NDArray[np.float64] = self.baseline + node["value"].sum(axis=1, dtype=np.float64)
         return scores
 
     def to_mapping(self) -> dict[str, Any]:
