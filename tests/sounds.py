@@ -47,7 +47,9 @@ def encode(path, waveform, rate_hz, codec, *, video=None, options=None, placed=N
                 sound = container.add_stream(codec, rate=rate_hz, layout=layout)
             except av.codec.codec.UnknownCodecError:
                 pytest.skip(f"this build of PyAV has no encoder {codec}")
-            if codec not in ("libopencore_amrnb", "flac", "alac"):
+            if codec == "libopencore_amrnb":
+                sound.bit_rate = 12_200  # as phones record, and its best
+            elif codec not in ("flac", "alac"):
                 sound.bit_rate = 192_000
         if picture:
             for i in range(10):
