@@ -1,12 +1,16 @@
-"""Damages recordings of every format, and judges what `shotprint.audio` makes of them.
+"""Damages recordings of every format; judges what reading, finding and recognising make of them.
 
 By hand, thousands, in processes of their own, so that a crash or a hang is seen::
 
     python tests/fuzzing.py --first 0 --cases 5000
+    python tests/fuzzing.py --first 0 --cases 5000 --shots
 """
 
 import argparse
 import contextlib
+import dataclasses
+import functools
+import json
 import os
 import random
 import resource
@@ -21,8 +25,12 @@ import numpy as np
 import soundfile
 
 from shotprint import audio
+from shotprint.detection import Detector, Listening, OnnxDetector, find_shots
 from shotprint.errors import RecordingError
-from sounds import encode, make_noise
+from shotprint.recognition import OnnxModel, RecognitionSettings, Recognizer
+from shotprint.weights import shipped_detector, shipped_model
+from sounds import encode
+from toy import make_shots
 
 # file, format, subtype, rate in Hz
 SNDFILE_SEEDS = [
@@ -72,21 +80,23 @@ FFMPEG_SEEDS = [
     ("a.wv", "wavpack", 48000, 8, None, None),
 ]
 NAMES = [row[0] for row in (*SNDFILE_SEEDS, *FFMPEG_SEEDS)]
+SHOTS_S = (0.1, 0.18, 0.4)
+THRESHOLD = 0.05  # so that damage is often taken for a shot
 MAX_SECONDS, MAX_BYTES = 30, 3 << 30
 EDGES = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 EDGES += [0xFFFFFFFE, 192_000, 8_000, 1 << 63, (1 << 64) - 1]
 
 
 def make_seeds(folder):
-    """Return the bytes of a sound file of every format, half a second each."""
+    """Return the bytes of a sound file of every format: half a second with three shots each."""
     contents = {}
     for name, form, subtype, rate_hz in SNDFILE_SEEDS:
         n_channels = 1 if subtype == "GSM610" else 2
-        noise = make_noise(n_channels, rate_hz // 2)
-        soundfile.write(folder / name, noise.T, rate_hz, format=form, subtype=subtype)
+        sound = np.tile(make_shots(SHOTS_S, 0.5, rate_hz), (n_channels, 1))
+        soundfile.write(folder / name, sound.T, rate_hz, format=form, subtype=subtype)
     for name, codec, rate_hz, n_channels, video, options in FFMPEG_SEEDS:
-        noise = make_noise(n_channels, rate_hz // 2)
-        encode(folder / name, noise, rate_hz, codec, video=video, options=options)
+        sound = np.tile(make_shots(SHOTS_S, 0.5, rate_hz), (n_channels, 1))
+        encode(folder / name, sound, rate_hz, codec, video=video, options=options)
     for name in NAMES:
         contents[name] = (folder / name).read_bytes()
         (folder / name).unlink()
@@ -177,8 +187,8 @@ def make_case(contents, case):
     return name, damage(rng, contents[name], list(contents.values()))
 
 
-def judge(path, case):
-    """Use a file in one of several ways; AssertionError unless it ends as it should."""
+def judge_reading(path, case):
+    """Read a file in one of several ways; AssertionError unless it ends as it should."""
     rng = random.Random(case)
     channel = rng.choice(["mix", "each", "loudest", "0"])
     try:
@@ -205,7 +215,41 @@ def judge(path, case):
     return text
 
 
-def _run_child(first, n_cases, folder):
+def judge_shots(path, case):
+    """Find or recognise the shots of a file; AssertionError unless that ends as it should."""
+    rng = random.Random(case)
+    channel = rng.choice(["mix", "each", "loudest", "0"])
+    detector, model = open_shipped()
+    if rng.random() < 0.5:
+        section_s = rng.choice([0.256, 30.0])
+        error, shots = None, []
+        try:
+            shots, _ = find_shots(path, detector, Listening(channel, section_s=section_s))
+        except RecordingError as raised:
+            error = str(raised)
+        json.dumps([vars(shot) for shot in shots], allow_nan=False)
+    else:
+        recognizer = Recognizer(model, RecognitionSettings(channel), detector)
+        result = recognizer.recognize_file(path)
+        json.dumps(dataclasses.asdict(result), allow_nan=False)
+        error, shots = result.error, result.shots
+        assert error or sum(score.probability for score in result.candidates) > 0.999
+    assert error is None or len(error.splitlines()) == 1
+    assert "unexpected" not in (error or "")
+    reached_s = 0.0
+    for shot in shots:
+        assert reached_s <= shot.onset_s < shot.end_s <= shot.onset_s + 1.001
+        reached_s = shot.onset_s
+    return shots
+
+
+@functools.cache
+def open_shipped():
+    """Open the detector and the model that are shipped, once a process."""
+    return Detector(OnnxDetector(shipped_detector()), THRESHOLD), OnnxModel(shipped_model())
+
+
+def _run_child(first, n_cases, folder, judge):
     """Judge cases one after another; say each number before and each failure after."""
     contents = {name: (folder / name).read_bytes() for name in NAMES}
     resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
@@ -226,14 +270,14 @@ def _run_child(first, n_cases, folder):
         print("end", case, os.fstat(2).st_size, flush=True)
 
 
-def _run(first, n_cases, folder):
+def _run(first, n_cases, folder, options):
     """Run cases in children; return the failures."""
     failures, stop = [], first + n_cases
     while first < stop:
         with (folder / "stderr").open("wb") as stderr:
             numbers = "--first", str(first), "--cases", str(min(stop - first, 250))
             child = subprocess.run(
-                [sys.executable, __file__, "--child", folder, *numbers],
+                [sys.executable, __file__, "--child", folder, *numbers, *options],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -260,16 +304,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--shots", action="store_true", help="find and recognise shots")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        _run_child(given.first, given.cases, given.child)
+        judge = judge_shots if given.shots else judge_reading
+        _run_child(given.first, given.cases, given.child, judge)
         return
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for name, content in make_seeds(folder).items():
             (folder / name).write_bytes(content)
-        failures = _run(given.first, given.cases, folder)
+        failures = _run(given.first, given.cases, folder, ["--shots"] * given.shots)
     print("\n".join(failures))
     print(f"{given.cases} cases, {len(failures)} failures")
 

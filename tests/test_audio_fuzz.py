@@ -41,5 +41,5 @@ def test_damage_gives_sound_or_one_line(contents, tmp_path, tens):
         for case in range(20 * tens, 20 * (tens + 1)):
             name, content = fuzzing.make_case(contents, case)
             (tmp_path / name).write_bytes(content)
-            fuzzing.judge(tmp_path / name, case)
+            fuzzing.judge_reading(tmp_path / name, case)
     assert (tmp_path / "stderr").read_bytes() == b""
