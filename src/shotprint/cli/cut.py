@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
-from shotprint.cli.detector_options import open_detector
+from shotprint.cli.options import DetectorPath, Jobs, Paths, Threshold, Track, open_detector
 from shotprint.cli.running import count_shots, finish, run_all, take_results
 
 
 def cut(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
-    ],
+    paths: Paths,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="New folder for shots and manifest."),
@@ -27,20 +25,13 @@ def cut(
     label_by_folder: Annotated[
         bool, typer.Option("--label-by-folder", help="Label: the folder of the recording.")
     ] = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
-    ] = None,
+    threshold: Threshold = None,
     channel: Annotated[
         str, typer.Option(help="Where shots are looked for: mix, loudest, each, or from 0.")
     ] = "mix",
-    track: Annotated[
-        int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
-    ] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")] = 0,
+    track: Track = None,
+    detector: DetectorPath = None,
+    jobs: Jobs = 0,
 ) -> None:
     """Write each shot as a WAV file at its own rate, with all channels, and list them.
 

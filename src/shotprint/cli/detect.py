@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.detector_options import open_detector
+from shotprint.cli.options import (
+    Channel,
+    DetectorPath,
+    Jobs,
+    Paths,
+    Threshold,
+    Track,
+    open_detector,
+)
 from shotprint.cli.running import (
+    TRACKS,
     check_track,
     choose_format,
     count_shots,
@@ -37,20 +46,8 @@ class Format(StrEnum):
     textgrid = "textgrid"
 
 
-EXTENSIONS = {
-    ".json": Format.json,
-    ".csv": Format.csv,
-    ".txt": Format.table,
-    ".tsv": Format.table,
-    ".textgrid": Format.textgrid,
-}
-TRACKS = (Format.audacity, Format.raven, Format.textgrid)
-
-
 def detect(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
-    ],
+    paths: Paths,
     format: Annotated[
         Format | None,
         typer.Option(
@@ -61,18 +58,11 @@ def detect(
         Path | None,
         typer.Option("--output", "-o", help="File for the shots; folder for label tracks."),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
-    ] = None,
-    channel: Annotated[str, typer.Option(help="mix, loudest, each, or a number from 0.")] = "mix",
-    track: Annotated[
-        int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
-    ] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")] = 0,
+    threshold: Threshold = None,
+    channel: Channel = "mix",
+    track: Track = None,
+    detector: DetectorPath = None,
+    jobs: Jobs = 0,
 ) -> None:
     """Find every shot in each recording: when it begins and ends, how loud, how sure.
 
@@ -85,7 +75,7 @@ def detect(
     from shotprint.recognition.finding import collect, find_all
     from shotprint.recognition.shot_table import format_shots
 
-    kind = choose_format(format, output, EXTENSIONS) or Format.table
+    kind = choose_format(format, output)
     parse_channel(channel)
     listening = Listening(channel, track)
     finder = open_detector(detector, threshold)
@@ -96,9 +86,9 @@ def detect(
     results, is_interrupted = run_all(answers, found, "looking for shots", "searched")
     if kind in TRACKS:
         deliver_tracks(results, found, kind, output)
-    elif kind is Format.json:
+    elif kind == Format.json:
         deliver(collect(results, finder, listening).to_json(), output)
-    elif kind is Format.csv:
+    elif kind == Format.csv:
         deliver(format_shots(results), output)
     else:
         deliver(_to_table(results, is_file=output is not None), output)

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from shotprint.cli.options import Firearms
+
 
 def export(
     weights: Annotated[
@@ -19,9 +21,7 @@ def export(
         Path | None,
         typer.Option(help="TOML with name, version, description, limits, licences, …"),
     ] = None,
-    firearms: Annotated[
-        Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
-    ] = None,
+    firearms: Firearms = None,
 ) -> None:
     """Write one model file (ONNX) that recognises without PyTorch.
 

@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.detector_options import open_detector
-from shotprint.cli.model_options import open_model
+from shotprint.cli.options import (
+    DetectorPath,
+    Firearms,
+    ModelPath,
+    Threshold,
+    open_detector,
+    open_model,
+)
 
 if TYPE_CHECKING:
     from shotprint.live.session import Event, Session
@@ -62,24 +67,14 @@ def listen(
     ] = False,
     format: Annotated[Format, typer.Option(help="How shots are written.")] = Format.line,
     top: Annotated[int, typer.Option(min=1, help="How many guns a line shows.")] = 1,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
-    ] = None,
+    threshold: Threshold = None,
     min_probability: Annotated[
         float, typer.Option(min=0, max=1, help="Of the gun; shots below it are not shown.")
     ] = 0.0,
     channel: Annotated[str, typer.Option(help="mix, each, or a number from 0.")] = "mix",
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model: .onnx, weights, or the folder of a training run."),
-    ] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
-    ] = None,
-    firearms: Annotated[
-        Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
-    ] = None,
+    model: ModelPath = None,
+    detector: DetectorPath = None,
+    firearms: Firearms = None,
 ) -> None:
     """Listen to a microphone, a pipe or a recording, and name the gun of each shot at once.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.detector_options import open_detector
+from shotprint.cli.options import open_detector
 from shotprint.cli.train import telling_how_to_go_on
 
 if TYPE_CHECKING:

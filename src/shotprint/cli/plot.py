@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.detector_options import open_detector
-from shotprint.cli.model_options import open_model
+from shotprint.cli.options import (
+    Backbone,
+    Channel,
+    DetectorPath,
+    Jobs,
+    ModelPath,
+    Paths,
+    Threshold,
+    Track,
+    WeightsDir,
+    open_detector,
+    open_model,
+)
 from shotprint.cli.running import count_done, finish, is_folder, run_all
 
 if TYPE_CHECKING:
@@ -27,9 +38,7 @@ class Format(StrEnum):
 
 
 def plot(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
-    ],
+    paths: Paths,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Picture (.png, .svg, .pdf), or folder for them."),
@@ -40,29 +49,14 @@ def plot(
     format: Annotated[
         Format | None, typer.Option(help="Of pictures in a folder; png without it.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model: .onnx, weights, or the folder of a training run."),
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Network of the weights, such as panns_cnn14.")
-    ] = None,
-    weights_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder where the model is looked for too (or set SHOTPRINT_WEIGHTS)."),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
-    ] = None,
-    channel: Annotated[str, typer.Option(help="mix, loudest, each, or a number from 0.")] = "mix",
-    track: Annotated[
-        int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
-    ] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")] = 0,
+    model: ModelPath = None,
+    backbone: Backbone = None,
+    weights_dir: WeightsDir = None,
+    threshold: Threshold = None,
+    channel: Channel = "mix",
+    track: Track = None,
+    detector: DetectorPath = None,
+    jobs: Jobs = 0,
 ) -> None:
     """Draw waveform and spectrogram of each recording, with --shots the shots and what fired.
 

@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.detector_options import open_detector
-from shotprint.cli.model_options import open_model
+from shotprint.cli.options import (
+    Backbone,
+    Channel,
+    DetectorPath,
+    Firearms,
+    Jobs,
+    ModelPath,
+    Paths,
+    Threshold,
+    Track,
+    WeightsDir,
+    open_detector,
+    open_model,
+)
 from shotprint.cli.running import (
+    TRACKS,
     check_track,
     choose_format,
     count_done,
@@ -41,31 +54,11 @@ class Format(StrEnum):
     textgrid = "textgrid"
 
 
-EXTENSIONS = {
-    ".json": Format.json,
-    ".csv": Format.csv,
-    ".txt": Format.table,
-    ".tsv": Format.table,
-    ".textgrid": Format.textgrid,
-}
-TRACKS = (Format.audacity, Format.raven, Format.textgrid)
-
-
 def recognize(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model: .onnx, weights, or the folder of a training run."),
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Network of the weights, such as panns_cnn14.")
-    ] = None,
-    weights_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder where the model is looked for too (or set SHOTPRINT_WEIGHTS)."),
-    ] = None,
+    paths: Paths,
+    model: ModelPath = None,
+    backbone: Backbone = None,
+    weights_dir: WeightsDir = None,
     format: Annotated[
         Format | None,
         typer.Option(
@@ -78,30 +71,21 @@ def recognize(
         Path | None,
         typer.Option("--output", "-o", help="File for the answers; folder for label tracks."),
     ] = None,
-    channel: Annotated[str, typer.Option(help="mix, loudest, each, or a number from 0.")] = "mix",
-    track: Annotated[
-        int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
-    ] = None,
+    channel: Channel = "mix",
+    track: Track = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="One answer a recording; look for no shots.")
     ] = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
-    ] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
-    ] = None,
+    threshold: Threshold = None,
+    detector: DetectorPath = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Manifest whose labels and columns the CSV repeats.")
     ] = None,
-    firearms: Annotated[
-        Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
-    ] = None,
+    firearms: Firearms = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run with this output was stopped.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")] = 0,
+    jobs: Jobs = 0,
 ) -> None:
     """Find the shots in each recording and name the gun that fired them.
 
@@ -119,7 +103,7 @@ def recognize(
         raise typer.BadParameter(f"with --whole there are no shots that {format} could show")
     if resume and output is None:
         raise typer.BadParameter("--resume needs --output: the journal stands beside that file")
-    kind = choose_format(format, output, EXTENSIONS) or Format.table
+    kind = choose_format(format, output)
     settings = RecognitionSettings(channel, jobs, track)
     known = read_known(manifest) if manifest is not None else {}
     finder = None if whole else open_detector(detector, threshold)
@@ -134,11 +118,11 @@ def recognize(
     )
     if kind in TRACKS:
         deliver_tracks(results, found, kind, output)
-    elif kind is Format.json:
+    elif kind == Format.json:
         deliver(recognizer.collect(results).to_json(), output)
-    elif kind is Format.csv:
+    elif kind == Format.csv:
         deliver(_to_csv(recognizer, found, results, known), output)
-    elif kind is Format.shots:
+    elif kind == Format.shots:
         deliver(format_shots(results, recognizer.model.metadata.label_names), output)
     else:
         deliver(_to_table(recognizer, results, top, is_file=output is not None), output)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from shotprint.recognition import RecordingResult
 
 MAX_REPEATED = 3  # recordings that have the same warning each on a line of its own
-
-F = TypeVar("F", bound=StrEnum)
+TRACKS = ("audacity", "raven", "textgrid")  # formats that are label tracks
+EXTENSIONS = {".json": "json", ".csv": "csv", ".txt": "table", ".tsv": "table"}
+EXTENSIONS[".textgrid"] = "textgrid"
 
 
 class HasResult(Protocol):
@@ -28,18 +29,18 @@ class HasResult(Protocol):
 Item = TypeVar("Item", bound=HasResult)
 
 
-def choose_format(format: F | None, output: Path | None, extensions: Mapping[str, F]) -> F | None:
-    """Return the format asked for, or the one that the name of the output says; None: neither."""
+def choose_format(format: StrEnum | None, output: Path | None) -> str:
+    """Return the format asked for, or the one that the name of the output says, else a table."""
     from shotprint.errors import ShotprintError
 
     if format is not None or output is None:
-        return format
-    if output.suffix.lower() not in extensions:
+        return format or "table"
+    if output.suffix.lower() not in EXTENSIONS:
         raise ShotprintError(
             f"the format of {output} is not clear from its name; end it with "
-            f"{', '.join(extensions)}, or give --format"
+            f"{', '.join(EXTENSIONS)}, or give --format"
         )
-    return extensions[output.suffix.lower()]
+    return EXTENSIONS[output.suffix.lower()]
 
 
 def run_all(

@@ -1,10 +1,49 @@
-"""The model that commands share."""
+"""What several commands are given in the same words, and how they open it."""
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
+    from shotprint.detection import Detector
     from shotprint.recognition import Model
+
+Paths = Annotated[
+    list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
+]
+Channel = Annotated[str, typer.Option(help="mix, loudest, each, or a number from 0.")]
+Track = Annotated[
+    int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
+]
+Jobs = Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")]
+DetectorPath = Annotated[
+    Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),
+]
+ModelPath = Annotated[
+    Path | None, typer.Option(help="Model: .onnx, weights, or the folder of a training run.")
+]
+Backbone = Annotated[str | None, typer.Option(help="Network of the weights, such as panns_cnn14.")]
+WeightsDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder where the model is looked for too (or set SHOTPRINT_WEIGHTS)."),
+]
+Firearms = Annotated[
+    Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
+]
+
+
+def open_detector(path: Path | None, threshold: float | None) -> "Detector":
+    """Open a detector's file, or the shipped one."""
+    from shotprint.detection import Detector, OnnxDetector
+    from shotprint.weights import shipped_detector
+
+    return Detector(OnnxDetector(shipped_detector() if path is None else path), threshold)
 
 
 def open_model(
@@ -33,8 +72,6 @@ def open_model(
 
 def _find_model(path: Path, weights_dir: Path | None) -> Path:
     """Return the model where it was named, or of that name in the folder of weights."""
-    import os
-
     from shotprint.errors import ShotprintError
     from shotprint.weights import WEIGHTS_VARIABLE
 
