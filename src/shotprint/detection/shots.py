@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 
 MIN_GAP_S = MIN_GAP_FRAMES * 0.004
 MAX_END_S = 1.0
-LEVEL_S = 0.005
+LEVEL_S, FLOOR_S, BEFORE_S = 0.005, 0.05, 1.0
 PEAK_WITHIN_S = 0.1
 FALL_DB, ABOVE_FLOOR_DB = 40.0, 3.0
 BURST_GAP_S = 0.3
@@ -28,8 +28,8 @@ class DetectedShot:
 
     Attributes
     ----------
-    end_s : when its sound has fallen to 3 dB above what was before, or 40 dB below its peak, or
-        the next shot begins; at most one second after the onset
+    end_s : when its sound has fallen to 3 dB above the quietest 50 ms of the second before, or
+        40 dB below its peak, or the next shot begins; at most one second after the onset
     probability : that a shot begins here, as the detector says
     peak_dbfs : peak of the first 100 ms, dB below full scale (negative)
     clipped : three or more samples in a row stand at full scale, or at the shot's own peak
@@ -110,10 +110,13 @@ def measure_shot(
     if early.shape[1] == 0:
         return onset, -np.inf, False
     n_level = max(1, round(LEVEL_S * sample_rate_hz))
-    before = waveform[:, max(0, onset - 10 * n_level) : max(0, onset - n_level)]
+    n_before = round(BEFORE_S * sample_rate_hz)
+    before = waveform[:, max(0, onset - n_before) : max(0, onset - n_level)]
     level = _measure_level(waveform[:, onset:stop], n_level)
     peak = int(level.argmax())
-    floor = float(np.mean(before**2, axis=1).max()) if before.shape[1] else 0.0
+    floor = 0.0
+    if before.shape[1]:  # the shot before may still sound just before this one
+        floor = float(_measure_level(before, round(FLOOR_S * sample_rate_hz)).min())
     low = max(floor * 10 ** (ABOVE_FLOOR_DB / 10), float(level[peak]) * 10 ** (-FALL_DB / 10))
     fallen = np.flatnonzero(level[peak:] <= low)
     end = onset + (peak + int(fallen[0])) * n_level if len(fallen) else stop
