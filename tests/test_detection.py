@@ -20,6 +20,7 @@ from shotprint.detection import (
 from shotprint.detection.picking import MIN_GAP_FRAMES, pick_onsets
 from shotprint.detection.sections import AHEAD_S, BACK_S
 from shotprint.errors import RecordingError, ShotprintError
+from sounds import encode
 from toy import make_shots, write_bursts, write_toy_detector
 
 # picking
@@ -138,6 +139,17 @@ def test_sound_at_the_level_before_counts_as_fallen():
     assert measure_shot(noisy, RATE_HZ, 4000, None)[0] / RATE_HZ == pytest.approx(0.7, abs=0.006)
 
 
+def test_the_shot_before_does_not_shorten_one_in_a_burst():
+    t = np.arange(RATE_HZ) / RATE_HZ
+    tones = sum(
+        np.where(t >= at_s, np.exp(-np.maximum(t - at_s, 0) / 0.05), 0) for at_s in (0.4, 0.46)
+    )
+    floor = 1e-4 * np.random.default_rng(0).choice([-1, 1], RATE_HZ)
+    waveform = (0.3 * tones * np.sin(2 * np.pi * 500 * t) + floor)[None].astype(np.float32)
+    end, *_ = measure_shot(waveform, RATE_HZ, round(0.46 * RATE_HZ), None)
+    assert end / RATE_HZ == pytest.approx(0.46 + 0.05 * np.log(100), abs=0.015)  # 40 dB
+
+
 def test_the_next_shot_and_a_second_end_it():
     lasting = make_burst(at_s=0.0, length_s=1.0)
     assert measure_shot(lasting, RATE_HZ, 0, 1600)[0] == 1600
@@ -213,6 +225,16 @@ def test_every_shot_is_found_at_its_moment(recording, detector):
     assert (heard.sample_rate_hz, heard.channels, heard.warnings) == (48000, 2, ())
     for shot, following in zip(shots, [*ONSETS_S[1:], 12.0], strict=True):
         assert shot.onset_s < shot.end_s < following + 0.006
+
+
+def test_the_sound_of_a_video_may_begin_late(tmp_path, detector):
+    waveform = make_shots([0.5, 1.4], 2.0)[None]
+    encode(
+        tmp_path / "a.mkv", waveform, 48000, "pcm_s16le", video="mpeg4", placed=lambda t: t + 0.7
+    )
+    shots, heard = find_shots(tmp_path / "a.mkv", detector, Listening(section_s=0.512))
+    assert [shot.onset_s for shot in shots] == pytest.approx([1.2, 2.1], abs=0.006)
+    assert (heard.start_s, heard.duration_s) == (pytest.approx(0.7, abs=1e-3), 2.0)
 
 
 @pytest.mark.parametrize("section_s", [1.008, 4.0, 30.0])

@@ -49,6 +49,11 @@ def test_audacity_reads_begin_end_and_text():
     assert format_audacity(EMPTY) == ""
 
 
+def test_a_textgrid_reaches_to_the_end_of_sound_that_begins_late():
+    late = make_result(make_shot(1.2, 1.3), start_s=0.75)
+    assert "\nxmax = 3.750000\n" in format_textgrid(late)
+
+
 def test_raven_reads_its_columns():
     text = format_raven(PLAIN)
     rows = list(csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))

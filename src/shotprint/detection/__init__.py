@@ -10,6 +10,7 @@ from shotprint.detection.detector import (
     Heard,
     Listening,
     Reading,
+    describe_heard,
     find_shots,
     open_blocks,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Section",
     "append_shots",
     "cut_sections",
+    "describe_heard",
     "find_bursts",
     "find_shots",
     "measure_shot",

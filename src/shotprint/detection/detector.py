@@ -40,11 +40,12 @@ class Listening:
 
 @dataclass(frozen=True)
 class Heard:
-    """A recording's own rate, channels and length, and what makes an answer doubtful."""
+    """A recording's own rate, channels, length and start, and what makes an answer doubtful."""
 
     duration_s: float
     sample_rate_hz: int
     channels: int
+    start_s: float
     warnings: tuple[str, ...]
 
 
@@ -186,12 +187,19 @@ class Reading:
         if n_samples == block.waveform.shape[1]:
             require_length(block, self._path)
         require_sound(block, self._path)
-        self.heard = Heard(
-            duration_s=round(n_samples / block.sample_rate_hz, 4),
-            sample_rate_hz=block.source_sample_rate_hz,
-            channels=block.source_channels,
-            warnings=block.warnings,
-        )
+        self.heard = describe_heard(block, n_samples)
+
+
+def describe_heard(last: Audio, n_samples: int) -> Heard:
+    """Return what was heard of a recording of `n_samples` whose last block is given."""
+    duration_s = n_samples / last.sample_rate_hz
+    return Heard(
+        duration_s=round(duration_s, 4),
+        sample_rate_hz=last.source_sample_rate_hz,
+        channels=last.source_channels,
+        start_s=max(0.0, round(last.start_s + last.duration_s - duration_s, 4)),
+        warnings=last.warnings,
+    )
 
 
 def find_shots(

@@ -55,7 +55,8 @@ def format_raven(result: RecordingResult) -> str:
 def format_textgrid(result: RecordingResult) -> str:
     """Return a TextGrid in the long text format: intervals ``shots`` and points ``onsets``."""
     spans, texts = _list_spans(result), _list_texts(result)
-    last_s = max([result.duration_s or 0.0, MIN_LENGTH_S, *(end for _, end in spans)])
+    end_s = (result.start_s or 0.0) + (result.duration_s or 0.0)
+    last_s = max([end_s, MIN_LENGTH_S, *(end for _, end in spans)])
     intervals, reached = [], 0.0
     for (begin, end), text in zip(spans, texts, strict=True):
         if begin > reached:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shotprint.audio import Audio, require_length, require_sound
 from shotprint.clips import compute_power, count_frame_samples, cut_clips, pick_onset_frames
 from shotprint.clips import place_clips as place_starts
-from shotprint.detection import Heard, Listening, open_blocks
+from shotprint.detection import Heard, Listening, describe_heard, open_blocks
 from shotprint.recognition.model import Floats, ModelMetadata
 
 BLOCK_S = 60.0
@@ -52,7 +52,7 @@ def listen(
         for waveform in _channels_with_sound(first.waveform):
             clips = cut_clips(waveform, rate_hz, metadata.clip_rule).waveforms
             take(_lengthen(clips, metadata.min_samples))
-        return _describe(first, first.waveform.shape[1])
+        return describe_heard(first, first.waveform.shape[1])
     blocks = _chain(first, second, blocks)
     if metadata.clip_rule.length_s == 0:
         last, n_samples = _take_blocks(blocks, metadata, take)
@@ -61,18 +61,13 @@ def listen(
         powers, last, n_samples = _measure_power(blocks, rate_hz)
         require_sound(last, path)
         _take_loudest(read_blocks(), powers, n_samples, metadata, take)
-    return _describe(last, n_samples)
+    return describe_heard(last, n_samples)
 
 
 def _chain(first: Audio, second: Audio, others: Iterator[Audio]) -> Iterator[Audio]:
     yield first
     yield second
     yield from others
-
-
-def _describe(last: Audio, n_samples: int) -> Heard:
-    duration_s = round(n_samples / last.sample_rate_hz, 4)
-    return Heard(duration_s, last.source_sample_rate_hz, last.source_channels, last.warnings)
 
 
 def _channels_with_sound(waveform: Floats) -> Iterator[Floats]:

@@ -164,14 +164,10 @@ class Recognizer:
         return RecordingResult(
             path=recording.name,
             sha256=sha256,
-            duration_s=heard.duration_s,
-            sample_rate_hz=heard.sample_rate_hz,
-            channels=heard.channels,
-            error=None,
+            **{**vars(heard), "warnings": (*heard.warnings, *warnings)},
             **answer(log_probabilities, metadata).fields,
             shots=found,
             bursts=bursts,
-            warnings=(*heard.warnings, *warnings),
         )
 
     def _answer_section(

@@ -71,6 +71,7 @@ class RecordingResult:
     path : as given on the command line, or below a given folder
     sha256 : of the file; None: its bytes cannot be read
     duration_s, sample_rate_hz, channels : of the recording itself, not of the model's input
+    start_s : when its sound begins on the player's clock, later than 0 in some videos
     candidates, calibre, category : the most probable first; each sums to one
     shots : in order of time; empty: none was looked for or found
     bursts : runs of shots in quick succession
@@ -82,6 +83,7 @@ class RecordingResult:
     duration_s: float | None = None
     sample_rate_hz: int | None = None
     channels: int | None = None
+    start_s: float | None = None
     error: str | None = None
     label: str | None = None
     probability: float | None = None
