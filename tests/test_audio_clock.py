@@ -339,6 +339,7 @@ def test_a_wav_file_is_one_track(tmp_path):
 
 CHAINED = [
     ("a.oga", "flac", (44100, 48000)),
+    ("a.flac", "flac", (44100, 48000)),
     ("a.aac", "aac", (44100, 48000)),
     ("a.ts", "aac", (48000, 44100)),
 ]

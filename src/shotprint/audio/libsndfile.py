@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -17,6 +17,8 @@ from shotprint.errors import RecordingError
 
 # A file that states no samples but is larger was never finished.
 MAX_HEADER_BYTES = 8192
+# How a FLAC file begins, wherever it stands.
+FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
@@ -54,7 +56,7 @@ def open_with_libsndfile(path: Path, stack: contextlib.ExitStack) -> Source | No
 
 
 def _is_for_ffmpeg(path: Path) -> bool:
-    """Tell Ogg, of which libsndfile reads one stream of several, and MPEG by bytes and name.
+    """Tell Ogg and joined FLAC, of which libsndfile reads one of several, and MPEG by its name.
 
     Of MPEG it reads what the first frame announces and no more, and warns on stderr.
     """
@@ -62,7 +64,19 @@ def _is_for_ffmpeg(path: Path) -> bool:
         return True
     with path.open("rb") as file:
         head = file.read(4)
+        if head == b"fLaC":
+            return _holds_another_flac(file)
     return head.startswith((b"OggS", b"ID3")) or (head[0] == 0xFF and head[1:2] >= b"\xe0")
+
+
+def _holds_another_flac(file: BinaryIO) -> bool:
+    """Tell whether a FLAC file begins in what follows."""
+    before = b""
+    while chunk := file.read(1 << 20):
+        if FLAC_START.search(before + chunk):
+            return True
+        before = chunk[-8:]
+    return False
 
 
 def _find_unfinished(path: Path, stack: contextlib.ExitStack) -> Source | None:
