@@ -96,7 +96,7 @@ class Journal:
         """Keep the answer for a recording."""
         assert result.sha256 is not None
         self._recordings[result.sha256] = result
-        self._append({"recording": result.sha256, "result": dataclasses.asdict(result)})
+        self._append({"recording": result.sha256, "result": result})
 
     def add_section(self, sha256: str, index: int, shots: Sequence[AnsweredShot]) -> None:
         """Keep the shots of a section."""
@@ -116,7 +116,7 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(entry, ensure_ascii=True, allow_nan=False)
+        line = json.dumps(entry, ensure_ascii=True, allow_nan=False, default=_list_fields)
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()
@@ -127,6 +127,11 @@ class Journal:
             self._sections[entry["recording"], entry["section"]] = shots
         else:
             self._recordings[entry["recording"]] = _to_recording(dict(entry["result"]))
+
+
+def _list_fields(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass; unlike `asdict`, only those that are written next."""
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 
 def _to_shot(row: dict[str, Any]) -> AnsweredShot:

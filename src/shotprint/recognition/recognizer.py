@@ -34,6 +34,7 @@ from shotprint.recognition.shots import (
 )
 
 NO_SHOT = "no shot was found in it: the answer is about its loudest sounds"
+NO_EMBEDDING = np.zeros(0, np.float32)  # answers need none, and ten hours hold many shots
 TRAINED_ON = "the model was trained on this very recording, so its answer proves nothing"
 
 
@@ -174,13 +175,15 @@ class Recognizer:
         self, detector: Detector, sha256: str, section: Section
     ) -> list[AnsweredShot]:
         """Answer a section, or take the answer from the journal."""
-        if self.journal is None or (section.is_first and section.is_last):
-            return answer_section(section, detector, self.model)
-        done = self.journal.find_section(sha256, section.index)
-        if done is None:
-            done = answer_section(section, detector, self.model)
-            self.journal.add_section(sha256, section.index, done)
-        return done
+        is_whole = section.is_first and section.is_last
+        journal = None if is_whole else self.journal
+        if journal and (done := journal.find_section(sha256, section.index)) is not None:
+            return done
+        shots = answer_section(section, detector, self.model)
+        shots = [dataclasses.replace(shot, embedding=NO_EMBEDDING) for shot in shots]
+        if journal:
+            journal.add_section(sha256, section.index, shots)
+        return shots
 
     def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats]:
         """Return what was heard, and the log-probabilities of the clips of the loudest onsets."""

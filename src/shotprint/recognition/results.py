@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 ANSWER_FIELDS = ("label", "probability", "candidates", "calibre", "category")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """The probability of a label, a calibre or a category."""
 
@@ -168,9 +168,20 @@ def _format_document(
     head: Mapping[str, Any], recordings: Sequence[RecordingResult], names: Sequence[str]
 ) -> str:
     lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
-    rows = (_to_mapping(recording) for recording in recordings)
-    text = ",\n".join(_dump({name: row[name] for name in names}) for row in rows)
+    text = ",\n".join(_format_recording(recording, names) for recording in recordings)
     return "\n".join(["{", *lines, '"recordings": [', text, "]}", ""])
+
+
+def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
+    """Return a line; shot after shot, or ten thousands of them would fill the memory."""
+    content = _show_answer(recording)
+    content["path"] = printable(recording.path)
+    content["error"] = None if recording.error is None else printable(recording.error)
+    content["bursts"] = [vars(burst) for burst in recording.bursts]
+    del content["shots"]
+    texts = {name: _dump(value) for name, value in content.items()}
+    texts["shots"] = f"[{', '.join(_dump(show_shot(shot)) for shot in recording.shots)}]"
+    return "{" + ", ".join(f'"{name}": {texts[name]}' for name in names) + "}"
 
 
 def rank_scores(labels: Sequence[str], probabilities: NDArray[np.float64]) -> tuple[Score, ...]:
@@ -193,15 +204,6 @@ def sum_scores(kinds: Sequence[str], probabilities: NDArray[np.float64]) -> tupl
         for kind in distinct
     ]
     return rank_scores(distinct, np.array(sums))
-
-
-def _to_mapping(result: RecordingResult) -> dict[str, Any]:
-    content = _show_answer(result)
-    content["path"] = printable(result.path)
-    content["error"] = None if result.error is None else printable(result.error)
-    content["shots"] = [show_shot(shot) for shot in result.shots]
-    content["bursts"] = [vars(burst) for burst in result.bursts]
-    return content
 
 
 def show_shot(shot: ShotResult) -> dict[str, Any]:
