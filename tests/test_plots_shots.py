@@ -230,6 +230,17 @@ def test_a_picture_of_each_recording_and_of_each_shot(shots, toy_model, toy_dete
         *("a-0001.png", "a-0002.png", "a.png", "b/a-0001.png", "b/a.png"),
     ]
     assert "2 of 2 recordings drawn" in result.stderr
+    assert "have a picture" not in result.stderr
+
+
+def test_of_many_shots_the_first_get_a_picture_of_their_own(
+    shots, toy_model, toy_detector, tmp_path
+):
+    limit = ("--max-shots", 1)
+    result = plot(toy_model, toy_detector, shots, "-o", tmp_path / "one", *limit)
+    names = ["a-0001.png", "a.png", "b/a-0001.png", "b/a.png"]
+    assert list_files(tmp_path / "one") == names
+    assert result.stderr.count("only the first 1 of 2 shots have a picture of their own") == 1
     for path in (tmp_path / "pictures").rglob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
 

@@ -1,6 +1,7 @@
 """``shotprint plot``: pictures of recordings and their shots."""
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,9 @@ def plot(
     shots: Annotated[
         bool, typer.Option("--shots", help="Find and recognise the shots; a picture of each too.")
     ] = False,
+    max_shots: Annotated[
+        int, typer.Option(min=0, help="A recording's shots that get a picture of their own.")
+    ] = 100,
     format: Annotated[
         Format | None, typer.Option(help="Of pictures in a folder; png without it.")
     ] = None,
@@ -77,7 +81,7 @@ def plot(
         finder = open_detector(detector, threshold)
         network = open_model(model, backbone, weights_dir, None)
         answers = Recognizer(network, settings, finder).recognize(found)
-    drawing = _draw(found, listening, answers, places)
+    drawing = _draw(found, listening, answers, places, max_shots)
     results, is_interrupted = run_all(drawing, found, "drawing", "drawn")
     finish(results, f"{output}: {count_done(results)} drawn", is_interrupted)
 
@@ -109,6 +113,7 @@ def _draw(
     listening: "Listening",
     answers: "Generator[RecordingResult, None, None] | None",
     places: Sequence[Path],
+    max_shots: int,
 ) -> "Generator[RecordingResult, None, None]":
     """Draw one recording after the other: matplotlib is no matter for threads."""
     from shotprint.plots.recordings import draw_pictures
@@ -127,8 +132,12 @@ def _draw(
                 place: Path = place,
             ) -> RecordingResult:
                 result = result or RecordingResult(recording.name, sha256)
-                draw_pictures(recording, listening, result, place)
-                return result
+                draw_pictures(recording, listening, result, place, max_shots)
+                n_shots = len(result.shots)
+                if n_shots <= max_shots:
+                    return result
+                text = f"only the first {max_shots} of {n_shots} shots have a picture of their own"
+                return replace(result, warnings=(*result.warnings, f"{text}; see --max-shots"))
 
             if answer is not None and answer.error is not None:
                 yield answer

@@ -1,6 +1,5 @@
 """Pictures of recordings and of their shots, from files to files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from shotprint.audio import FoundRecording, probe
@@ -21,7 +20,7 @@ def draw_pictures(
     listening: Listening,
     result: RecordingResult,
     path: Path,
-    check: Callable[[], None] = lambda: None,
+    max_shots: int | None = None,
 ) -> list[Path]:
     """Write a picture of a recording, and one of each shot beside it; return their paths.
 
@@ -32,6 +31,7 @@ def draw_pictures(
     result : its `shots` are drawn; empty: the sound alone is
     path : of the first picture, ``.png``, ``.svg`` or ``.pdf``; a shot's has its number behind
         the name: ``range.png``, ``range-0001.png``
+    max_shots : of more shots, the first get a picture of their own; None: all do
 
     Raises
     ------
@@ -44,10 +44,10 @@ def draw_pictures(
     written = [path]
     spans_s = [
         (shot.onset_s - BEFORE_S - MARGIN_S, shot.onset_s + AFTER_S + MARGIN_S)
-        for shot in result.shots
+        for shot in result.shots[:max_shots]
     ]
-    digits = max(MIN_DIGITS, len(str(len(spans_s))))
-    excerpts = read_excerpts(recording.path, spans_s, listening, check) if spans_s else ()
+    digits = max(MIN_DIGITS, len(str(len(result.shots))))
+    excerpts = read_excerpts(recording.path, spans_s, listening) if spans_s else ()
     for place, excerpt in enumerate(excerpts):
         length_s = excerpt.waveform.shape[1] / excerpt.sample_rate_hz
         around = measure_overview([excerpt], length_s, SHOT_WINDOW_S)
