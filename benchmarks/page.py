@@ -46,6 +46,7 @@ Written by `make bench`; do not edit. Ratios say how many times as good as the b
 make bench                      # everything, in about {minutes} minutes; rewrites this page
 make bench OPTIONS=--install    # the size of the base install too (pip, network)
 python -m benchmarks --only few --only steady    # some of it, to the terminal
+python -m benchmarks --only hours                # ten hours of sound: 7 GB, about 10 minutes
 ```
 """
 
