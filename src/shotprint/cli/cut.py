@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from shotprint.cli.options import DetectorPath, Jobs, Paths, Threshold, Track, open_detector
+from shotprint.cli import options
 from shotprint.cli.running import count_shots, finish, run_all, take_results
 
 
 def cut(
-    paths: Paths,
+    paths: options.Paths,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="New folder for shots and manifest."),
@@ -25,13 +25,13 @@ def cut(
     label_by_folder: Annotated[
         bool, typer.Option("--label-by-folder", help="Label: the folder of the recording.")
     ] = False,
-    threshold: Threshold = None,
+    threshold: options.Threshold = None,
     channel: Annotated[
         str, typer.Option(help="Where shots are looked for: mix, loudest, each, or from 0.")
     ] = "mix",
-    track: Track = None,
-    detector: DetectorPath = None,
-    jobs: Jobs = 0,
+    track: options.Track = None,
+    detector: options.DetectorPath = None,
+    jobs: options.Jobs = 0,
 ) -> None:
     """Write each shot as a WAV file at its own rate, with all channels, and list them.
 
@@ -52,7 +52,7 @@ def cut(
     if label and label_by_folder:
         raise typer.BadParameter("--label and --label-by-folder: leave one of them out")
     parse_channel(channel)
-    finder = open_detector(detector, threshold), Listening(channel, track)
+    finder = options.open_detector(detector, threshold), Listening(channel, track)
     found = find_recordings(paths)
     cuts: list[CutRecording] = []
     cutting = cut_all(found, output, finder, CutRule(lead_in, tail), jobs)

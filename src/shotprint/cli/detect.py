@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.options import (
-    Channel,
-    DetectorPath,
-    Jobs,
-    Paths,
-    Threshold,
-    Track,
-    open_detector,
-)
+from shotprint.cli import options
 from shotprint.cli.running import (
     TRACKS,
     check_track,
@@ -47,7 +39,7 @@ class Format(StrEnum):
 
 
 def detect(
-    paths: Paths,
+    paths: options.Paths,
     format: Annotated[
         Format | None,
         typer.Option(
@@ -58,11 +50,11 @@ def detect(
         Path | None,
         typer.Option("--output", "-o", help="File for the shots; folder for label tracks."),
     ] = None,
-    threshold: Threshold = None,
-    channel: Channel = "mix",
-    track: Track = None,
-    detector: DetectorPath = None,
-    jobs: Jobs = 0,
+    threshold: options.Threshold = None,
+    channel: options.Channel = "mix",
+    track: options.Track = None,
+    detector: options.DetectorPath = None,
+    jobs: options.Jobs = 0,
 ) -> None:
     """Find every shot in each recording: when it begins and ends, how loud, how sure.
 
@@ -78,7 +70,7 @@ def detect(
     kind = choose_format(format, output)
     parse_channel(channel)
     listening = Listening(channel, track)
-    finder = open_detector(detector, threshold)
+    finder = options.open_detector(detector, threshold)
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)

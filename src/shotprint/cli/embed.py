@@ -5,38 +5,26 @@ from typing import Annotated
 
 import typer
 
-from shotprint.cli.options import (
-    Backbone,
-    Channel,
-    DetectorPath,
-    Jobs,
-    ModelPath,
-    Paths,
-    Threshold,
-    Track,
-    WeightsDir,
-    open_detector,
-    open_model,
-)
+from shotprint.cli import options
 from shotprint.cli.running import count_done, count_shots, finish, run_all, take_results
 
 
 def embed(
-    paths: Paths,
+    paths: options.Paths,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File for the embeddings: .parquet or .npz.")
     ],
-    model: ModelPath = None,
-    backbone: Backbone = None,
-    weights_dir: WeightsDir = None,
+    model: options.ModelPath = None,
+    backbone: options.Backbone = None,
+    weights_dir: options.WeightsDir = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="One embedding a recording; look for no shots.")
     ] = False,
-    threshold: Threshold = None,
-    channel: Channel = "mix",
-    track: Track = None,
-    detector: DetectorPath = None,
-    jobs: Jobs = 0,
+    threshold: options.Threshold = None,
+    channel: options.Channel = "mix",
+    track: options.Track = None,
+    detector: options.DetectorPath = None,
+    jobs: options.Jobs = 0,
 ) -> None:
     """Write the embedding of each shot (or recording) and what the model says it is.
 
@@ -57,8 +45,8 @@ def embed(
         raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
     parse_channel(channel)
     listening = Listening(channel, track)
-    finder = None if whole else open_detector(detector, threshold)
-    network = open_model(model, backbone, weights_dir, None)
+    finder = None if whole else options.open_detector(detector, threshold)
+    network = options.open_model(model, backbone, weights_dir, None)
     found = find_recordings(paths)
     embedding = embed_all(found, network, finder, listening, jobs)
     columns = list_columns(network, finder)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shotprint.cli.options import Firearms
+from shotprint.cli import options
 
 
 def export(
@@ -21,7 +21,7 @@ def export(
         Path | None,
         typer.Option(help="TOML with name, version, description, limits, licences, …"),
     ] = None,
-    firearms: Firearms = None,
+    firearms: options.Firearms = None,
 ) -> None:
     """Write one model file (ONNX) that recognises without PyTorch.
 

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.options import (
-    DetectorPath,
-    Firearms,
-    ModelPath,
-    Threshold,
-    open_detector,
-    open_model,
-)
+from shotprint.cli import options
 
 if TYPE_CHECKING:
     from shotprint.live.session import Event, Session
@@ -67,14 +60,14 @@ def listen(
     ] = False,
     format: Annotated[Format, typer.Option(help="How shots are written.")] = Format.line,
     top: Annotated[int, typer.Option(min=1, help="How many guns a line shows.")] = 1,
-    threshold: Threshold = None,
+    threshold: options.Threshold = None,
     min_probability: Annotated[
         float, typer.Option(min=0, max=1, help="Of the gun; shots below it are not shown.")
     ] = 0.0,
     channel: Annotated[str, typer.Option(help="mix, each, or a number from 0.")] = "mix",
-    model: ModelPath = None,
-    detector: DetectorPath = None,
-    firearms: Firearms = None,
+    model: options.ModelPath = None,
+    detector: options.DetectorPath = None,
+    firearms: options.Firearms = None,
 ) -> None:
     """Listen to a microphone, a pipe or a recording, and name the gun of each shot at once.
 
@@ -105,9 +98,9 @@ def listen(
         number = int(device) if device is not None and device.isdigit() else device
         heard = Microphone(number, rate, channels)
     recognizer = Recognizer(
-        open_model(model, None, None, firearms),
+        options.open_model(model, None, None, firearms),
         RecognitionSettings(channel),
-        open_detector(detector, threshold),
+        options.open_detector(detector, threshold),
     )
     if recognizer.detector is None:
         raise ShotprintError(f"{model} hears recordings whole; expected a model of shots")

@@ -8,19 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.options import (
-    Backbone,
-    Channel,
-    DetectorPath,
-    Jobs,
-    ModelPath,
-    Paths,
-    Threshold,
-    Track,
-    WeightsDir,
-    open_detector,
-    open_model,
-)
+from shotprint.cli import options
 from shotprint.cli.running import count_done, finish, is_folder, run_all
 
 if TYPE_CHECKING:
@@ -39,7 +27,7 @@ class Format(StrEnum):
 
 
 def plot(
-    paths: Paths,
+    paths: options.Paths,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Picture (.png, .svg, .pdf), or folder for them."),
@@ -53,14 +41,14 @@ def plot(
     format: Annotated[
         Format | None, typer.Option(help="Of pictures in a folder; png without it.")
     ] = None,
-    model: ModelPath = None,
-    backbone: Backbone = None,
-    weights_dir: WeightsDir = None,
-    threshold: Threshold = None,
-    channel: Channel = "mix",
-    track: Track = None,
-    detector: DetectorPath = None,
-    jobs: Jobs = 0,
+    model: options.ModelPath = None,
+    backbone: options.Backbone = None,
+    weights_dir: options.WeightsDir = None,
+    threshold: options.Threshold = None,
+    channel: options.Channel = "mix",
+    track: options.Track = None,
+    detector: options.DetectorPath = None,
+    jobs: options.Jobs = 0,
 ) -> None:
     """Draw waveform and spectrogram of each recording, with --shots the shots and what fired.
 
@@ -78,8 +66,8 @@ def plot(
     listening = Listening(channel, track)
     answers: Generator[RecordingResult, None, None] | None = None
     if shots:
-        finder = open_detector(detector, threshold)
-        network = open_model(model, backbone, weights_dir, None)
+        finder = options.open_detector(detector, threshold)
+        network = options.open_model(model, backbone, weights_dir, None)
         answers = Recognizer(network, settings, finder).recognize(found)
     drawing = _draw(found, listening, answers, places, max_shots)
     results, is_interrupted = run_all(drawing, found, "drawing", "drawn")

@@ -8,20 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotprint.cli.options import (
-    Backbone,
-    Channel,
-    DetectorPath,
-    Firearms,
-    Jobs,
-    ModelPath,
-    Paths,
-    Threshold,
-    Track,
-    WeightsDir,
-    open_detector,
-    open_model,
-)
+from shotprint.cli import options
 from shotprint.cli.running import (
     TRACKS,
     check_track,
@@ -55,10 +42,10 @@ class Format(StrEnum):
 
 
 def recognize(
-    paths: Paths,
-    model: ModelPath = None,
-    backbone: Backbone = None,
-    weights_dir: WeightsDir = None,
+    paths: options.Paths,
+    model: options.ModelPath = None,
+    backbone: options.Backbone = None,
+    weights_dir: options.WeightsDir = None,
     format: Annotated[
         Format | None,
         typer.Option(
@@ -71,21 +58,21 @@ def recognize(
         Path | None,
         typer.Option("--output", "-o", help="File for the answers; folder for label tracks."),
     ] = None,
-    channel: Channel = "mix",
-    track: Track = None,
+    channel: options.Channel = "mix",
+    track: options.Track = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="One answer a recording; look for no shots.")
     ] = False,
-    threshold: Threshold = None,
-    detector: DetectorPath = None,
+    threshold: options.Threshold = None,
+    detector: options.DetectorPath = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Manifest whose labels and columns the CSV repeats.")
     ] = None,
-    firearms: Firearms = None,
+    firearms: options.Firearms = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run with this output was stopped.")
     ] = False,
-    jobs: Jobs = 0,
+    jobs: options.Jobs = 0,
 ) -> None:
     """Find the shots in each recording and name the gun that fired them.
 
@@ -106,8 +93,10 @@ def recognize(
     kind = choose_format(format, output)
     settings = RecognitionSettings(channel, jobs, track)
     known = read_known(manifest) if manifest is not None else {}
-    finder = None if whole else open_detector(detector, threshold)
-    recognizer = Recognizer(open_model(model, backbone, weights_dir, firearms), settings, finder)
+    finder = None if whole else options.open_detector(detector, threshold)
+    recognizer = Recognizer(
+        options.open_model(model, backbone, weights_dir, firearms), settings, finder
+    )
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)
