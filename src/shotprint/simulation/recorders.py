@@ -5,10 +5,13 @@ pressure → band → microphone overload → electrical noise → gain control 
 
 import dataclasses
 import functools
+import io
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
+from shotprint.audio import resample
 from shotprint.simulation.air import Floats
 
 
@@ -213,6 +216,26 @@ def apply_mu_law(waveform: Floats, mu: float = 255.0) -> Floats:
     compressed = np.sign(waveform) * np.log1p(mu * np.abs(waveform)) / np.log1p(mu)
     rounded = np.rint(compressed * 127.0) / 127.0
     return np.asarray(np.sign(rounded) * np.expm1(np.abs(rounded) * np.log1p(mu)) / mu)
+
+
+TELEPHONE_HZ = 8000
+
+
+def apply_telephone(waveform: Floats, sample_rate_hz: int) -> NDArray[np.float32]:
+    """Return what a telephone leaves of a waveform (n_samples,): 8 kHz and GSM 06.10.
+
+    A real coder (ETSI EN 300 961, full rate, 13 kbit/s), libsndfile's; it adds no delay.
+    """
+    low = resample(waveform.astype(np.float32), sample_rate_hz, TELEPHONE_HZ)
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(low, -1, 1), TELEPHONE_HZ, format="WAV", subtype="GSM610")
+    file.seek(0)
+    coded, _ = soundfile.read(file, dtype="float32")
+    heard = resample(coded, TELEPHONE_HZ, sample_rate_hz)
+    telephoned: NDArray[np.float32] = np.zeros(len(waveform), np.float32)
+    n_samples = min(len(heard), len(waveform))
+    telephoned[:n_samples] = heard[:n_samples]
+    return telephoned
 
 
 def _level_to_pa(level_db: float) -> float:

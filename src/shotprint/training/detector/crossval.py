@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from shotprint.detection.facts import DETECTOR
 from shotprint.files import write_beside
 from shotprint.progress import show_progress
+from shotprint.simulation.recorders import apply_telephone
 from shotprint.training.detector.bursts import compose_bursts
 from shotprint.training.detector.fit import (
     DetectorRecipe,
@@ -20,9 +22,11 @@ from shotprint.training.detector.fit import (
     hear,
     simulate_recordings,
 )
-from shotprint.training.detector.sets import Recording, read_sets
+from shotprint.training.detector.sets import Floats, Recording, read_sets
 
 N_BURSTS = 60  # a fold
+TELEPHONED = "telephoned/"
+"""Before the name of a recording as a telephone leaves it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def _hear_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: P
     network = fit_detector(heard, simulated, recipe)
     held_out = [recording for recording in recordings if recording.fold == fold]
     logits = {name_recording(each): hear(network, each.waveform) for each in held_out}
+    for each in held_out:
+        logits[TELEPHONED + name_recording(each)] = hear(network, telephone(each))
     for place, burst in enumerate(compose_bursts(held_out, N_BURSTS, seed=fold)):
         logits[f"composed/{fold}-{place:03d}"] = hear(network, burst.waveform)
     path = locate(out_dir, fold, recipe)
@@ -82,6 +88,11 @@ def _hear_fold(sets: DetectorSets, recipe: DetectorRecipe, fold: int, out_dir: P
     with write_beside(path) as beside, beside.open("wb") as file:
         small: Any = {name: each.astype(np.float16) for name, each in logits.items()}
         np.savez_compressed(file, **small)
+
+
+def telephone(recording: Recording) -> Floats:
+    """Return a recording's waveform (n_samples,) as a telephone leaves it."""
+    return apply_telephone(recording.waveform, DETECTOR.sample_rate_hz)
 
 
 def name_recording(recording: Recording) -> str:

@@ -2,7 +2,8 @@
 
 Stretches of recordings, one after the other · shots composed to bursts · simulated shots, all
 over background at −5 to 30 dB → recorder and codec: band, tilt, level, clipping, µ-law, a
-perceptual coder, digital zeros at the ends. An excerpt is a function of seed, step and place.
+perceptual coder, a telephone, digital zeros at the ends. An excerpt is a function of seed, step
+and place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
-from shotprint.simulation.recorders import apply_mu_law, apply_transform_codec
+from shotprint.simulation.recorders import (
+    apply_mu_law,
+    apply_telephone,
+    apply_transform_codec,
+)
 from shotprint.training.detector.bursts import Single, cut_singles
 from shotprint.training.detector.labels import FRAME_S, Labels, draw_targets
 from shotprint.training.detector.sets import Floats, Recording, Times
@@ -70,7 +75,7 @@ class Pool:
 
 
 FAR = {"exact": 0.67, "without": 0.33}
-NEAR = {"marked": 0.3, "without": 0.3, "burst": 0.18, "simulated": 0.1, "exact": 0.12}
+NEAR = {"marked": 0.3, "without": 0.3, "burst": 0.2, "simulated": 0.1, "exact": 0.1}
 """How often the two experts hear what: excerpts of recordings with known onsets, marked ones,
 ones without shots, simulated shots, composed bursts."""
 
@@ -126,6 +131,8 @@ def make_excerpt(pool: Pool, rng: np.random.Generator) -> Excerpt:
     if pool.without and rng.random() < (0.7 if kind == "burst" else 0.25):
         waveform = _add_background(pool, waveform, rng)
     waveform = _record(waveform, rng)
+    if rng.random() < 0.1:
+        onsets_s = _silence_ends(waveform, onsets_s, doubtful, rng)
     targets = draw_targets(onsets_s, N_FRAMES)
     return Excerpt(waveform, targets, np.where(doubtful, 0.0, 1.0).astype(np.float32))
 
@@ -259,24 +266,39 @@ def _add_background(pool: Pool, waveform: Floats, rng: np.random.Generator) -> F
 
 
 def _record(sound: Floats, rng: np.random.Generator) -> Floats:
-    """Band, tilt, noise, level, clipping, codec, zeros at the ends."""
+    """Band, tilt, noise, level, clipping, codec."""
     waveform: NDArray[Any] = _colour(sound, rng) if rng.random() < 0.6 else sound
     waveform = waveform / max(1e-6, float(np.abs(waveform).max()))
     if rng.random() < 0.15:
         waveform = np.clip(waveform * 10 ** (rng.uniform(0, 24) / 20), -1, 1)
-    if rng.random() < 0.1:
+    coder = rng.random()
+    if coder < 0.08:
         waveform = apply_mu_law(waveform)
-    elif rng.random() < 0.1:
+    elif coder < 0.23:
+        waveform = apply_telephone(waveform, RATE_HZ)
+    elif coder < 0.31:
         band_hz, snr_db = rng.uniform(3000, 6000), rng.uniform(6, 20)
         waveform = apply_transform_codec(waveform[None], RATE_HZ, band_hz, snr_db, 256)[0]
     waveform = waveform * 10 ** (-rng.uniform(0, 40) / 20)
     if rng.random() < 0.4:
         waveform = waveform + rng.standard_normal(N_SAMPLES) * 10 ** (-rng.uniform(50, 96) / 20)
     recorded: Floats = waveform.astype(np.float32)
-    if rng.random() < 0.1:
-        recorded[: int(rng.uniform(0, 0.5) * RATE_HZ)] = 0
-        recorded[N_SAMPLES - int(rng.uniform(0, 0.5) * RATE_HZ) :] = 0
     return recorded
+
+
+def _silence_ends(
+    waveform: Floats, onsets_s: Times, doubtful: NDArray[Any], rng: np.random.Generator
+) -> Times:
+    """Put digital zeros at both ends; return the onsets that are left.
+
+    Where a sound begins out of zeros is doubtful: it may be in the middle of a shot.
+    """
+    begin, end = rng.uniform(0, 0.5), EXCERPT_S - rng.uniform(0, 0.5)
+    waveform[: round(begin * RATE_HZ)] = 0
+    waveform[round(end * RATE_HZ) :] = 0
+    first = round(begin / FRAME_S)
+    doubtful[max(0, first - 2) : first + 6] = True
+    return onsets_s[(onsets_s >= begin) & (onsets_s < end)]
 
 
 def _colour(waveform: Floats, rng: np.random.Generator) -> Floats:

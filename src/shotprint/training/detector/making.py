@@ -26,7 +26,7 @@ from shotprint.training.detector.network import DetectorNetwork, DetectorPair
 from shotprint.training.detector.sets import Recording
 
 FAR_RECIPE = DetectorRecipe(expert="far", width=48)
-NEAR_RECIPE = DetectorRecipe(expert="near", width=36)
+NEAR_RECIPE = DetectorRecipe(expert="near", width=36, steps=1200)
 LIMITS = (
     "Trained on handguns heard by street sensors at 45 m to 1.3 km, on eight guns of online videos "
     "close by, and on simulated shots. Fireworks, and blows that sound like shots, may count."
