@@ -10,21 +10,39 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from shotprint.audio import write_wav
+from shotprint.audio import resample, write_wav
+from shotprint.backbones.efficientat import MobileNet
 from shotprint.cli import app
 from shotprint.detection import DetectorMetadata, OnnxDetector
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
-from shotprint.detection.judging import BEFORE_S, EVIDENCE, Judge, gather_evidence
+from shotprint.detection.judging import (
+    BEFORE_S,
+    CLIP_SAMPLES,
+    EVIDENCE,
+    LIKENESS,
+    Judge,
+    cut_clips,
+    gather_evidence,
+)
 from shotprint.detection.sections import AHEAD_S, BACK_S
 from shotprint.errors import ShotprintError
 from shotprint.evaluation.detection import Found, count_onsets
 from shotprint.export import export_detector
+from shotprint.frontends import EFFICIENTAT, compute_logmel
 from shotprint.training.detector import labels as labelling
 from shotprint.training.detector.bursts import compose_bursts
 from shotprint.training.detector.excerpts import FAR, N_FRAMES, N_SAMPLES, make_excerpt, make_pool
 from shotprint.training.detector.figures import choose_threshold
 from shotprint.training.detector.fit import DetectorRecipe, fit_detector
-from shotprint.training.detector.judge import N_ENSEMBLES, N_TREES, Case, fit_judge
+from shotprint.training.detector.judge import (
+    N_ENSEMBLES,
+    N_TREES,
+    WEIGHTS,
+    Case,
+    fit_judge,
+    fit_verdict,
+)
+from shotprint.training.detector.likeness import Likeness, LowBandLogMel
 from shotprint.training.detector.network import DetectorNetwork, DetectorPair
 from shotprint.training.detector.sets import Recording, read_sets
 
@@ -231,6 +249,11 @@ def test_a_frame_hears_a_finite_surrounding() -> None:
     assert 0.5 * AHEAD_S < heard[-1] / RATE_HZ - place_s <= AHEAD_S
 
 
+def make_likeness() -> Likeness:
+    torch.manual_seed(0)
+    return Likeness(MobileNet(0.4)).eval()
+
+
 def test_a_pair_gives_what_its_experts_give() -> None:
     torch.manual_seed(0)
     far, near = DetectorNetwork(8).eval(), DetectorNetwork(6).eval()
@@ -240,21 +263,47 @@ def test_a_pair_gives_what_its_experts_give() -> None:
         torch.testing.assert_close(DetectorPair(far, near).eval()(waveform), expected)
 
 
+def test_the_low_band_front_end_hears_what_the_full_one_hears() -> None:
+    """But for the lowest bands, whose leakage differs, and those above what 12 kHz can hold."""
+    low = make_shots([0.2, 0.6], 1.0)
+    full = compute_logmel(resample(low[None], RATE_HZ, 32000)[0], EFFICIENTAT)
+    given = LowBandLogMel()(torch.from_numpy(low)[None])[0].numpy()[:, : full.shape[1]]
+    bands = slice(20, 85)
+    assert np.abs(given - full)[bands, 2:-2].max() < 0.3
+    assert np.abs(given - full)[bands, 2:-2].mean() < 0.01
+    assert given[-1] == pytest.approx(full[-1], abs=0.01)
+
+
+def test_weights_of_likeness_fit_into_bytes() -> None:
+    backbone = MobileNet(0.4)
+    with torch.no_grad():
+        expected = backbone.eval().features[:14](torch.ones(1, 1, 128, 40))
+        stages = Likeness(backbone).stages
+        given = stages(torch.ones(1, 1, 128, 40))
+    assert torch.nn.functional.cosine_similarity(given.flatten(), expected.flatten(), 0) > 0.99
+    for module in stages.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            rows = module.weight.detach().flatten(1)
+            assert all(len(row.unique()) <= 255 for row in rows)
+
+
 def test_export_gives_what_torch_gives(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    pair = DetectorPair(DetectorNetwork(8), DetectorNetwork(6)).eval()
+    pair, likeness = DetectorPair(DetectorNetwork(8), DetectorNetwork(6)).eval(), make_likeness()
     metadata = DetectorMetadata("toy", "1", 0.5, recipe={"steps": 0})
-    export = export_detector(pair, metadata, tmp_path / "toy.onnx")
+    export = export_detector(pair, likeness, metadata, tmp_path / "toy.onnx")
     assert export.difference < 1e-5
     model = OnnxDetector(tmp_path / "toy.onnx")
     assert model.metadata.name == "toy"
     assert model.metadata.software["torch"] == torch.__version__
     assert model.run(np.zeros((3, 50 * STEP_SAMPLES), np.float32)).shape == (3, 2, 200)
+    assert model.rate(np.zeros((11, CLIP_SAMPLES), np.float32)).shape == (11,)
+    assert model.rate(np.zeros((0, CLIP_SAMPLES), np.float32)).shape == (0,)
     with torch.no_grad():
         pair.far.head.bias.fill_(float("nan"))
         pair.near.head.bias.fill_(float("nan"))
     with pytest.raises(ShotprintError, match="is not written"):
-        export_detector(pair, metadata, tmp_path / "broken.onnx")
+        export_detector(pair, likeness, metadata, tmp_path / "broken.onnx")
     assert not (tmp_path / "broken.onnx").exists()
 
 
@@ -287,32 +336,47 @@ def test_the_threshold_is_the_best() -> None:
     counts = {at: count_onsets(found, at) for at in (0.3, 0.5, 0.9)}
     assert choose_threshold(counts, np.array([True, True, False])) == 0.5
     assert choose_threshold(counts, np.array([False, False, True])) == 0.3
+    assert choose_threshold({0.3: counts[0.3]}, np.array([True, True, False])) == 0.3
 
 
 def make_cases(n: int) -> list[Case]:
-    """Sharp sounds are shots."""
+    """Sharp sounds are shots, and so are those of a certain description."""
     rng = np.random.default_rng(0)
     cases = []
     for place in range(n):
         evidence = rng.standard_normal((6, len(EVIDENCE)))
-        truth = (evidence[:, 2] + 0.1 * evidence[:, 5] > 0).astype(float)
+        evidence[:, LIKENESS] = 0
+        sounds = rng.standard_normal((6, 5)).astype(np.float32)
+        truth = (evidence[:, 2] + sounds[:, 3] > 0).astype(float)
         truth[0] = np.nan
-        times_s = np.arange(6) * 0.5
-        case = Case(str(place), "", "exact", place % 2, "g", times_s, evidence, truth, None, None)
+        case = Case(
+            name=str(place),
+            sha256="",
+            kind="exact",
+            fold=place % 3,
+            group="g",
+            times_s=np.arange(6) * 0.5,
+            evidence=evidence,
+            sounds=sounds,
+            truth=truth,
+            true_s=None,
+            marks_s=None,
+        )
         cases.append(case)
     return cases
 
 
 def test_a_judge_learns_and_stays_itself_in_a_file() -> None:
-    cases = make_cases(60)
-    judge = fit_judge(cases[:40])
-    evidence = np.concatenate([case.evidence for case in cases[40:]])
-    truth = np.concatenate([case.truth for case in cases[40:]])
+    cases = make_cases(240)
+    verdict = fit_verdict(cases[:180])
+    truth = np.concatenate([case.truth for case in cases[180:]])
     known = np.isfinite(truth)
-    scores = judge.score(evidence)
-    assert np.mean((scores > 0)[known] == truth[known]) > 0.9
+    scores = np.concatenate([verdict.score(case) for case in cases[180:]])
+    assert np.mean((scores > 0)[known] == truth[known]) > 0.85
+    assert np.abs(verdict.rater.weights).argmax() == 3
+    judge, evidence = verdict.judge, cases[180].evidence
     again = Judge.from_mapping(json.loads(json.dumps(judge.to_mapping())))
-    assert (again.score(evidence) == scores).all()
+    assert (again.score(evidence) == judge.score(evidence)).all()
     assert judge.score(evidence[:0]).shape == (0,)
     with pytest.raises(ShotprintError, match="other evidence"):
         Judge.from_mapping({**judge.to_mapping(), "evidence": ["loudness"]})
@@ -327,13 +391,25 @@ def test_a_judge_is_what_scikit_learn_fitted() -> None:
     known = np.isfinite(truth)
     settings = {"max_iter": N_TREES, "max_depth": 4, "learning_rate": 0.08, "max_features": 0.5}
     settings |= {"l2_regularization": 1.0, "early_stopping": False}
+    weights = np.full(known.sum(), WEIGHTS["exact"])
     scores = [
         HistGradientBoostingClassifier(random_state=seed, **settings)
-        .fit(evidence[known], truth[known])
+        .fit(evidence[known], truth[known], sample_weight=weights)
         .decision_function(evidence)
         for seed in range(N_ENSEMBLES)
     ]
-    np.testing.assert_allclose(fit_judge(cases).score(evidence), np.mean(scores, axis=0), atol=1e-4)
+    judge = fit_judge(cases, [case.evidence for case in cases])
+    np.testing.assert_allclose(judge.score(evidence), np.mean(scores, axis=0), atol=1e-4)
+
+
+def test_clips_stand_where_the_sounds_are() -> None:
+    waveform = make_shots([0.02, 0.9], 1.2)
+    clips = cut_clips(waveform, np.array([0.02, 0.9]) / labelling.FRAME_S)
+    assert clips.shape == (2, CLIP_SAMPLES)
+    assert np.abs(clips).max(axis=1) == pytest.approx([0.5, 0.5])
+    assert np.ptp(clips[0, : round(0.08 * RATE_HZ)]) == 0
+    blast = np.abs(clips[1, round(0.1 * RATE_HZ) :][:60]).max()
+    assert blast > 10 * np.abs(clips[1, : round(0.099 * RATE_HZ)]).max()
 
 
 def test_evidence_shows_an_echo() -> None:
@@ -343,21 +419,28 @@ def test_evidence_shows_an_echo() -> None:
     waveform[shift:] += np.float32(0.3) * waveform[:-shift]
     moments = np.array([0.5, 0.8, 1.3, 1.6]) / labelling.FRAME_S
     logits = np.zeros((2, 750), np.float32)
-    evidence = gather_evidence(waveform, logits, moments)
-    echo = evidence[:, EVIDENCE.index(EVIDENCE[-1])]
+    likeness = np.arange(4.0)
+    evidence = gather_evidence(waveform, logits, moments, likeness)
+    (column,) = (i for i, name in enumerate(EVIDENCE) if name.startswith("how much duller"))
+    echo = evidence[:, column]
     assert echo[:3].tolist() == [0, 0, 0]  # the first echo has no other beside it yet
     assert 5 < echo[3] < 15
     own = evidence[:, EVIDENCE.index("peak of the sound's first difference, dB")]
     assert own[1] < own[0] - 5
-    earlier = gather_evidence(waveform[: round(1.75 * RATE_HZ)], logits, moments[:3])
-    assert (evidence[:3, 9:] == earlier[:, 9:]).all()
-    assert gather_evidence(waveform, logits, moments[:0]).shape == (0, len(EVIDENCE))
+    assert evidence[:, LIKENESS].tolist() == [0, 1, 2, 3]
+    assert -15 < evidence[2, column + 2] < -5  # the second echo follows the second shot
+    earlier = gather_evidence(waveform[: round(2.2 * RATE_HZ)], logits, moments[:3], likeness[:3])
+    assert (evidence[:3] == earlier).all()
+    assert gather_evidence(waveform, logits, moments[:0], likeness[:0]).shape == (0, len(EVIDENCE))
 
 
-def test_the_command_makes_a_detector_that_detects(tables: dict[str, Path], tmp_path: Path) -> None:
+def test_the_command_makes_a_detector_that_detects(
+    tables: dict[str, Path], tmp_path: Path, shared: Path
+) -> None:
     out = tmp_path / "out"
     words = [tables["exact"], tables["marked"], tables["none"], "--groups", tables["groups"]]
     words += ["-o", out, "--steps", 2, "--n-folds", 2, "--jobs", 1, "--no-simulated"]
+    words += ["--weights-dir", shared / "weights"]
     done = CliRunner().invoke(app, ["train-detector", *map(str, words)])
     assert done.exit_code == 0, done.output
     figures = json.loads((out / "figures.json").read_text(encoding="utf-8"))
@@ -375,4 +458,4 @@ def test_the_command_makes_a_detector_that_detects(tables: dict[str, Path], tmp_
     done = CliRunner().invoke(
         app, ["detect", str(tables["exact"].parent), "--detector", str(out / "shots.onnx")]
     )
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.output

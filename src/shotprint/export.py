@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import os
 import warnings
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -75,40 +77,73 @@ def export_network(
 
 
 def export_detector(
-    network: nn.Module, metadata: DetectorMetadata, path: str | os.PathLike[str]
+    experts: nn.Module,
+    likeness: nn.Module,
+    metadata: DetectorMetadata,
+    path: str | os.PathLike[str],
 ) -> Export:
-    """Write the network that finds shots as ONNX: waveform in, logits every 4 ms out.
+    """Write the networks that find shots as one ONNX file: waveform in, one answer out.
 
-    Its weights are rounded to half precision, which takes half the room.
+    The answer is what the experts say every 4 ms, or, where the input ``is_clip`` is true, the
+    likeness of each waveform. Weights are rounded to half precision, which takes half the room,
+    but for those that bytes hold.
 
     Raises
     ------
     ShotprintError : ONNX Runtime and torch differ by more than `TOLERANCE` in probability;
         nothing is written
     """
-    network = _fuse_norms(copy.deepcopy(network).eval())
+    networks = [_fuse_norms(copy.deepcopy(each).eval()) for each in (experts, likeness)]
     with torch.no_grad():
-        for values in network.parameters():
-            values.copy_(values.half().float())
+        for values in itertools.chain(*(each.parameters() for each in networks)):
+            if _to_bytes(values.numpy()) is None:
+                values.copy_(values.half().float())
     metadata = dataclasses.replace(metadata, software=_name_software(metadata.software))
     rate_hz = metadata.sample_rate_hz
     noise = np.random.default_rng(0).standard_normal((2, 4 * rate_hz)) * [[0.5], [1e-3]]
     noise[:, 2 * rate_hz :] *= np.exp(-np.arange(2 * rate_hz) / (0.05 * rate_hz))
     probe = noise.astype(np.float32)
     with write_beside(path) as beside:
-        graph = Graph(detection.INPUT, (detection.LOGITS,), (detection.LOGITS,))
-        _write_graph(network, probe, graph, metadata.to_json(), beside)
-        _halve_weights(beside)
+        models = []
+        for network, long in zip(networks, ((detection.OUTPUT,), ()), strict=True):
+            graph = Graph(detection.INPUT, (detection.OUTPUT,), long)
+            _write_graph(network, probe, graph, metadata.to_json(), beside)
+            models.append(_shrink_weights(onnx.load(beside, load_external_data=False)))
+        beside.write_bytes(_join(*models).SerializeToString(deterministic=True))
         model = detection.OnnxDetector(beside)
         differences = []
         for waveforms in (probe, probe[:1, : rate_hz // STEP_SAMPLES * STEP_SAMPLES]):
-            with torch.inference_mode():
-                expected = torch.sigmoid(network(torch.from_numpy(waveforms))).numpy()
-            given = 1 / (1 + np.exp(-model.run(waveforms)))
-            differences.append(float(np.abs(given - expected).max()))
+            for network, run in zip(networks, (model.run, model.rate), strict=True):
+                with torch.inference_mode():
+                    expected = torch.sigmoid(network(torch.from_numpy(waveforms))).numpy()
+                given = 1 / (1 + np.exp(-run(waveforms).reshape(expected.shape)))
+                differences.append(float(np.abs(given - expected).max()))
         difference = _require_equal(max(differences), path)
         size_bytes = beside.stat().st_size
     return Export(Path(path), size_bytes, difference)
+
+
+def _join(experts: onnx.ModelProto, likeness: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that runs one of two graphs of the same input, as `is_clip` says."""
+    branches = {}
+    for name, model in (("then_branch", likeness), ("else_branch", experts)):
+        branch = onnx.GraphProto(name=name)
+        branch.CopyFrom(model.graph)
+        del branch.input[:]
+        branches[name] = branch
+    axes = ["n", "n_experts", "n_frames"]
+    answer = onnx.helper.make_tensor_value_info(detection.OUTPUT, onnx.TensorProto.FLOAT, axes)
+    no = onnx.helper.make_tensor(detection.IS_CLIP, onnx.TensorProto.BOOL, [], [False])
+    is_clip = onnx.helper.make_tensor_value_info(detection.IS_CLIP, onnx.TensorProto.BOOL, [])
+    choose = onnx.helper.make_node("If", [detection.IS_CLIP], [detection.OUTPUT], **branches)
+    joined = onnx.ModelProto()
+    joined.CopyFrom(experts)
+    graph = onnx.helper.make_graph(
+        [choose], "detector", [*experts.graph.input, is_clip], [answer], [no]
+    )
+    joined.graph.CopyFrom(graph)
+    onnx.checker.check_model(joined)
+    return joined
 
 
 def _require_equal(difference: float, path: str | os.PathLike[str]) -> float:
@@ -173,26 +208,77 @@ def _fuse_norms(network: nn.Module) -> nn.Module:
     return network
 
 
-def _halve_weights(path: Path) -> None:
-    """Store weights that half precision holds exactly as such; the graph casts them back."""
-    model = onnx.load(path, load_external_data=False)
-    casts = []
+def _shrink_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store weights that bytes or half precision hold exactly as such; the graph casts them."""
+    _name_constants(model)
+    nodes, scales = [], []
     for weights in model.graph.initializer:
-        values = onnx.numpy_helper.to_array(weights)
-        with np.errstate(over="ignore"):
-            half = values.astype(np.float16) if values.dtype == np.float32 else values
-        if values.dtype != np.float32 or not (half.astype(np.float32) == values).all():
+        values, name = onnx.numpy_helper.to_array(weights), weights.name
+        if values.dtype != np.float32:
             continue
-        name = weights.name
-        weights.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
-        casts.append(
-            onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
-        )
-    nodes = [*casts, *model.graph.node]
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if packed := _to_bytes(values):
+            steps, scale = packed
+            weights.CopyFrom(onnx.numpy_helper.from_array(steps, f"{name}_steps"))
+            scales.append(onnx.numpy_helper.from_array(scale, f"{name}_scale"))
+            cast = onnx.helper.make_node(
+                "Cast", [f"{name}_steps"], [f"{name}_whole"], to=onnx.TensorProto.FLOAT
+            )
+            whole = [f"{name}_whole", f"{name}_scale"]
+            nodes += [cast, onnx.helper.make_node("Mul", whole, [name])]
+        elif (half.astype(np.float32) == values).all():
+            weights.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
+            nodes.append(
+                onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
+            )
+    model.graph.initializer.extend(scales)
+    nodes += model.graph.node
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    _shorten_names(model)
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    return model
+
+
+def _name_constants(model: onnx.ModelProto) -> None:
+    """Let large constants of the graph be initializers."""
+    graph = model.graph
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        values = onnx.numpy_helper.to_array(node.attribute[0].t)
+        if values.size > 1000:
+            graph.initializer.append(onnx.numpy_helper.from_array(values, node.output[0]))
+            graph.node.remove(node)
+
+
+def _shorten_names(model: onnx.ModelProto) -> None:
+    """Number the values inside the graph, whose paths take as much room as a layer."""
+    graph = model.graph
+    kept = {each.name for each in (*graph.input, *graph.output)} | {""}
+    short: dict[str, str] = {}
+
+    def rename(name: str) -> str:
+        return name if name in kept else short.setdefault(name, str(len(short)))
+
+    for weights in graph.initializer:
+        weights.name = rename(weights.name)
+    for node in graph.node:
+        node.ClearField("name")
+        node.ClearField("doc_string")
+        node.input[:] = [rename(name) for name in node.input]
+        node.output[:] = [rename(name) for name in node.output]
+    del graph.value_info[:]
+
+
+def _to_bytes(values: Floats) -> tuple[NDArray[np.int8], Floats] | None:
+    """Return whole steps of −127…127 and the size of a step a row, where they hold the values."""
+    if values.ndim < 2 or values[0].size < 8:
+        return None
+    rows = tuple(range(1, values.ndim))
+    scale = np.maximum(np.abs(values).max(axis=rows, keepdims=True), np.float32(1e-12)) / 127
+    steps = np.rint(values / scale)
+    holds = np.allclose(steps * scale, values, rtol=1e-6, atol=0)
+    return (steps.astype(np.int8), scale.astype(np.float32)) if holds else None
 
 
 def make_probes(metadata: ModelMetadata) -> list[Floats]:

@@ -29,6 +29,9 @@ def train_detector(
     ] = None,
     simulated: Annotated[bool, typer.Option(help="Hear simulated shots as well.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Folder of published weights; else they are fetched.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Folds at a time.")] = None,
 ) -> None:
     """Score a detector on held-out folds, train it on everything, write shots.onnx."""
@@ -40,9 +43,9 @@ def train_detector(
 
     sets = DetectorSets(tuple(tables), tuple(groups or ()), n_folds)
     changes = {"simulated": simulated, "seed": seed} | ({} if steps is None else {"steps": steps})
-    made = make_detector(sets, output, jobs, **changes)
+    made = make_detector(sets, output, jobs, weights_dir, **changes)
     draw_detection(output / "precision-recall", made.figures)
-    export = export_detector(made.network, made.metadata, output / "shots.onnx")
+    export = export_detector(made.experts, made.likeness, made.metadata, output / "shots.onnx")
     _show(made.figures)
     print(
         f"{export.path}: {export.size_bytes / 1e6:.2f} MB; ONNX Runtime and PyTorch differ by at "
@@ -56,4 +59,6 @@ def _show(figures: Mapping[str, Any]) -> None:
         low, high = figure["interval"]
         print(f"{name:14s} {figure['value']:.4f}  {low:.4f} to {high:.4f}")
     print(f"{'bursts_found':14s} {figures['bursts_found']:.4f}")
+    telephoned = figures["telephoned"]
+    print(f"telephoned     F1 {telephoned['f1']:.4f}, marks {telephoned['marks_found']:.4f}")
     print(f"median error   {1000 * figures['median_error_s']:.2f} ms")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shotprint.audio import Audio, require_length, require_sound, resample, stream
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
-from shotprint.detection.judging import Judge, gather_evidence
+from shotprint.detection.judging import Judge, cut_clips, gather_evidence
 from shotprint.detection.model import DetectorModel
 from shotprint.detection.picking import Onsets, pick_onsets
 from shotprint.detection.sections import SECTION_S, Section, cut_sections
@@ -84,18 +84,24 @@ class Detector:
         loudest = int(np.einsum("ij,ij->i", low, low).argmax())
         return logits, low[loudest]
 
-    def judge(self, logits: Floats, waveform: Floats) -> Onsets:
+    def judge(self, logits: Floats, waveform: Floats, first: int = 0) -> Onsets:
         """Return the candidates with the probability that the judge gives them.
 
         Parameters
         ----------
         logits, waveform : of `hear`
+        first : frame from which on candidates are judged; earlier ones are what these are
+            compared with, and are left out
         """
         found = pick_onsets(logits.max(axis=0), self.candidate)
-        if self._judge is None:
-            return found
-        scores = self._judge.score(gather_evidence(waveform, logits, found.moment))
-        return found._replace(probability=1 / (1 + np.exp(-scores)))
+        is_asked = found.place >= first
+        if self._judge is not None:
+            likeness = np.zeros(len(is_asked), np.float32)
+            likeness[is_asked] = self.model.rate(cut_clips(waveform, found.moment[is_asked]))
+            evidence = gather_evidence(waveform, logits, found.moment, likeness)
+            probability = 1 / (1 + np.exp(-self._judge.score(evidence)))
+            found = found._replace(probability=probability)
+        return Onsets(found.place[is_asked], found.moment[is_asked], found.probability[is_asked])
 
     def find(self, section: Section) -> list[DetectedShot]:
         """Return the shots that begin in a section, in order.
@@ -103,17 +109,17 @@ class Detector:
         Some that begin 12 ms outside may be among them: `append_shots` joins sections.
         """
         rate_hz = section.sample_rate_hz
-        place, moment, probability = self.judge(*self.hear(section.waveform, rate_hz))
-        sure = probability >= self.threshold
-        onsets = Onsets(place[sure], moment[sure], probability[sure])
-        samples = np.round(onsets.moment * FRAME_S * rate_hz).astype(np.int64)
         frames_a_sample = 1 / (rate_hz * FRAME_S)
         first = round((section.first_sample - section.start_sample) * frames_a_sample)
         last = round((section.last_sample - section.start_sample) * frames_a_sample)
+        begin = 0 if section.is_first else first - OVERLAP_FRAMES
+        place, moment, probability = self.judge(*self.hear(section.waveform, rate_hz), begin)
+        sure = probability >= self.threshold
+        onsets = Onsets(place[sure], moment[sure], probability[sure])
+        samples = np.round(onsets.moment * FRAME_S * rate_hz).astype(np.int64)
         shots = []
         for shot, place in enumerate(onsets.place.tolist()):
-            begins_here = section.is_first or place >= first - OVERLAP_FRAMES
-            if not begins_here or not (section.is_last or place < last + OVERLAP_FRAMES):
+            if not section.is_last and place >= last + OVERLAP_FRAMES:
                 continue
             onset = min(max(0, int(samples[shot])), section.waveform.shape[1] - 1)
             following = int(samples[shot + 1]) if shot + 1 < len(samples) else None

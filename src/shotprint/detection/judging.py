@@ -2,13 +2,15 @@
 
 The network proposes moments; boosted trees judge them. What they look at (`EVIDENCE`) is what
 an examiner looks at: how sure both experts are, how loud and how sharp the sound is, how it dies
-away, and how it compares with what came before: an echo is duller and weaker than a shot shortly
-before it, and follows it as late as other echoes follow other shots. Nothing that comes later
-counts, so that a live stream is judged as a file is.
+away, how like a shot it sounds to a network that knows many sounds, and how it compares with what
+came before: an echo is duller and weaker than a shot shortly before it, and follows it as late as
+other echoes follow other shots. Of what comes later only the clip of the sound itself counts, so
+that a live stream is judged as a file is.
 """
 
 import base64
 import itertools
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shotprint.clips import normalize_level
 from shotprint.detection.facts import DETECTOR
 from shotprint.errors import ShotprintError
 
@@ -44,18 +47,49 @@ EVIDENCE = (
     "log-odds (far) over the one before",
     "log-odds (near) over the one before",
     "how much duller it and another are than what came as long before both, dB",
+    "sharpness of what follows in its clip over its own, dB",
+    "peak of what follows in its clip over its own, dB",
+    "likeness: log-odds that its clip is of a shot",
 )
+LIKENESS = len(EVIDENCE) - 1
 BEFORE_S, SOON_S = 2.5, 0.5
 MAX_BEFORE = 24
 """Candidates that a candidate is compared with: the last ones."""
 LAG_S = 0.006
+CLIP_SAMPLES, LEAD_SAMPLES = 12000, 1200
+"""A second, of which 0.1 s come before the sound."""
 FIRST = (9.0, 9.0, 3.0, -9.0, 0.0, 0.0, 3.0, 9.0, 9.0, 9.0, 9.0)
 """What stands for comparisons where nothing came before."""
 NODE = np.dtype([("feature", "<i2"), ("left", "<i2"), ("right", "<i2"), ("value", "<f4")])
 """Of a tree; `value`: threshold, go left where at most that; feature −1: a leaf, its score."""
 
 
-def gather_evidence(waveform: Floats, logits: Floats, moments: NDArray[np.float64]) -> Evidence:
+def cut_clips(waveform: Floats, moments: NDArray[np.float64]) -> Floats:
+    """Cut the clip of each candidate, its level normalised, zeros beyond the sound's ends.
+
+    Parameters
+    ----------
+    waveform : (n_samples,) at the detector's rate
+    moments : (n,) in frames
+
+    Returns
+    -------
+    (n, CLIP_SAMPLES)
+    """
+    clips = np.zeros((len(moments), CLIP_SAMPLES), np.float32)
+    for clip, moment in zip(clips, moments.tolist(), strict=True):
+        start = int(max(moment, 0.0) * DETECTOR.hop_length) - LEAD_SAMPLES
+        part = waveform[max(0, start) : start + CLIP_SAMPLES]
+        clip[max(0, -start) :][: len(part)] = part
+    return normalize_level(clips) if len(clips) else clips
+
+
+def gather_evidence(
+    waveform: Floats,
+    logits: Floats,
+    moments: NDArray[np.float64],
+    likeness: NDArray[np.floating[Any]],
+) -> Evidence:
     """Measure each candidate and compare it with those before.
 
     Parameters
@@ -63,25 +97,29 @@ def gather_evidence(waveform: Floats, logits: Floats, moments: NDArray[np.float6
     waveform : (n_samples,) at the detector's rate
     logits : (2, n_frames) of the experts, far and near
     moments : (n,) rising, in frames
+    likeness : (n,) of the clips of `cut_clips`
 
     Returns
     -------
     (n, len(EVIDENCE))
     """
     times_s = np.maximum(moments, 0.0) * DETECTOR.hop_length / DETECTOR.sample_rate_hz
-    own = _measure(waveform, logits, times_s)
+    own, after = _measure(waveform, logits, times_s)
     rows = [
-        np.concatenate([own[place], _compare(own, times_s, place)]) for place in range(len(moments))
+        np.concatenate([own[place], _compare(own, times_s, place), after[place], [likeness[place]]])
+        for place in range(len(moments))
     ]
     return np.array(rows).reshape(len(moments), len(EVIDENCE))
 
 
-def _measure(waveform: Floats, logits: Floats, times_s: NDArray[np.float64]) -> Evidence:
-    """Return what concerns each candidate alone, (n, 9)."""
+def _measure(
+    waveform: Floats, logits: Floats, times_s: NDArray[np.float64]
+) -> tuple[Evidence, Evidence]:
+    """Return what concerns each candidate alone, (n, 9), and what follows it, (n, 2)."""
     rate_hz = DETECTOR.sample_rate_hz
     sharp = np.abs(np.diff(waveform, prepend=waveform[:1]))
     loud = np.abs(waveform)
-    rows = []
+    rows, after = [], []
     for time_s in times_s.tolist():
         start = int(time_s * rate_hz)
         frame = round(start / DETECTOR.hop_length)
@@ -97,7 +135,13 @@ def _measure(waveform: Floats, logits: Floats, times_s: NDArray[np.float64]) -> 
         ]
         falls = [10 * np.log10(energies[0] / energy) for energy in energies[1:]]
         rows.append([*experts, sharpness, peak, sharpness - peak, peak - floor, *falls])
-    return np.array(rows, np.float64).reshape(len(times_s), 9)
+        follows = slice(start + 360, start + CLIP_SAMPLES - LEAD_SAMPLES)
+        louder = [_to_db(float(each[follows].max(initial=0.0))) for each in (sharp, loud)]
+        after.append([louder[0] - sharpness, louder[1] - peak])
+    return (
+        np.array(rows, np.float64).reshape(len(times_s), 9),
+        np.array(after, np.float64).reshape(len(times_s), 2),
+    )
 
 
 def _to_db(amplitude: float) -> float:
@@ -188,7 +232,7 @@ class Judge:
         """Return it as JSON can hold it."""
         return {
             "evidence": list(EVIDENCE),
-            "nodes": base64.b64encode(self.nodes.tobytes()).decode("ascii"),
+            "nodes": base64.b64encode(zlib.compress(self.nodes.tobytes(), 9)).decode("ascii"),
             "roots": self.roots.tolist(),
             "baseline": self.baseline,
         }
@@ -201,5 +245,5 @@ class Judge:
                 "its judge looks at other evidence than this version of shotprint gathers; "
                 "install the version that it was made with, or train it again"
             )
-        nodes = np.frombuffer(base64.b64decode(content["nodes"]), NODE)
+        nodes = np.frombuffer(zlib.decompress(base64.b64decode(content["nodes"])), NODE)
         return cls(nodes, np.array(content["roots"], np.int64), float(content["baseline"]))

@@ -17,9 +17,12 @@ from shotprint.files import compute_sha256
 from shotprint.inference import open_session, parse_metadata, read_metadata_text
 
 SCHEMA = "shotprint-detector/1"
-INPUT, LOGITS = "waveform", "logits"
+INPUT, IS_CLIP, OUTPUT = "waveform", "is_clip", "answer"
 
 Floats = NDArray[np.float32]
+
+BATCH = 8
+"""Clips rated at once: more are no faster and need more memory."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class DetectorMetadata:
     threshold : probability from which on something counts as a shot, unless the user says else
     candidate : probability, as the surer expert says, from which on something is judged
     judge : see `judging.Judge.to_mapping`; None: what the surer expert says counts
-    recipe, data : how it was trained, and on what: settings and SHA-256 hashes
+    recipe, data, weights : how it was trained, on what, from what: settings and SHA-256 hashes
     """
 
     name: str
@@ -42,6 +45,7 @@ class DetectorMetadata:
     sample_rate_hz: int = DETECTOR.sample_rate_hz
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Any] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     limits: str = ""
@@ -91,6 +95,10 @@ class DetectorModel(Protocol):
         """
         ...
 
+    def rate(self, clips: Floats) -> Floats:
+        """Return the log-odds (n,) that clips, as `judging.cut_clips` cuts them, are of shots."""
+        ...
+
 
 class OnnxDetector:
     """A detector's file (``.onnx``, written by ``shotprint train-detector``), on the CPU.
@@ -114,5 +122,14 @@ class OnnxDetector:
     def run(self, waveforms: Floats) -> Floats:
         """Return the experts' logits, (n, 2, n_samples / 48), for (n, n_samples) at 12 kHz."""
         assert waveforms.shape[1] % STEP_SAMPLES == 0
-        logits: Floats = self._session.run([LOGITS], {INPUT: waveforms})[0]
+        logits: Floats = self._session.run(None, {INPUT: waveforms})[0]
         return logits
+
+    def rate(self, clips: Floats) -> Floats:
+        """Return the log-odds (n,) that clips, as `judging.cut_clips` cuts them, are of shots."""
+        yes = np.array(True)
+        parts = [
+            self._session.run(None, {INPUT: clips[start : start + BATCH], IS_CLIP: yes})[0].ravel()
+            for start in range(0, len(clips), BATCH)
+        ]
+        return np.concatenate([np.zeros(0, np.float32), *parts])

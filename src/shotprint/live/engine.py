@@ -198,3 +198,6 @@ class _Echo:
     def run(self, waveforms: Floats) -> Floats:
         self.logits = self._model.run(waveforms)
         return self.logits
+
+    def rate(self, clips: Floats) -> Floats:
+        return self._model.rate(clips)

@@ -6,6 +6,7 @@ from all folds; how good they are is said by the former.
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,53 +16,75 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shotprint.detection.judging import Judge
 from shotprint.evaluation import Resampling, bootstrap_over_groups
 from shotprint.evaluation.detection import Found, count_onsets, evaluate_onsets
 from shotprint.evaluation.intervals import sum_by_group
 from shotprint.files import write_text
 from shotprint.training.detector.bursts import compose_bursts
-from shotprint.training.detector.crossval import N_BURSTS, locate, name_recording
+from shotprint.training.detector.crossval import (
+    N_BURSTS,
+    TELEPHONED,
+    locate,
+    name_recording,
+    telephone,
+)
 from shotprint.training.detector.fit import DetectorRecipe, hear, simulate_recordings
-from shotprint.training.detector.judge import Case, collect_truth, find_candidates, fit_judge
+from shotprint.training.detector.judge import Case, collect_truth, find_candidates, fit_verdict
+from shotprint.training.detector.likeness import Likeness
 from shotprint.training.detector.network import DetectorNetwork
 from shotprint.training.detector.sets import Floats, Recording
 
-THRESHOLDS = tuple(np.round(np.arange(0.1, 0.96, 0.02), 2).tolist())
+THRESHOLDS = tuple(np.round(np.arange(0.1, 0.991, 0.01), 2).tolist())
+MAX_FALSE_ALARMS = 0.01
 CURVE = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 BURST_TOLERANCE_S = 0.01
 NAMES = ("precision", "recall", "f1", "marks_found", "false_alarms")
 
 
 def collect_cases(
-    recordings: Sequence[Recording], recipes: Sequence[DetectorRecipe], out_dir: Path
+    recordings: Sequence[Recording],
+    recipes: Sequence[DetectorRecipe],
+    likeness: Likeness,
+    out_dir: Path,
 ) -> list[Case]:
-    """Return the candidates of held-out recordings, and of bursts composed of them."""
+    """Return the candidates of held-out recordings, also telephoned, and of bursts composed."""
     cases = []
     for fold in sorted({recording.fold for recording in recordings} - {-1}):
         mine = [recording for recording in recordings if recording.fold == fold]
         heard = [np.load(locate(out_dir, fold, recipe)) for recipe in recipes]
-
-        def add(name: str, waveform: Floats, known: Mapping[str, Any], heard: Any = heard) -> None:
-            far, near = (logits[name].astype(np.float32) for logits in heard)
-            times_s, evidence = find_candidates(np.stack([far, near]), waveform)
-            tolerance = {"tolerance_s": BURST_TOLERANCE_S} if known["kind"] == "composed" else {}
-            truth = collect_truth(times_s, known["true_s"], known["marks_s"], **tolerance)
-            cases.append(Case(name=name, times_s=times_s, evidence=evidence, truth=truth, **known))
-
+        collect = functools.partial(_collect, likeness, heard)
         for each in mine:
-            kind = each.kind
-            facts = {"kind": kind, "sha256": each.sha256, "fold": fold, "group": each.group}
-            known = {"true_s": each.onsets_s, "marks_s": each.marks_s}
-            add(name_recording(each), each.waveform, {**facts, **known})
+            facts = {"kind": each.kind, "sha256": each.sha256, "fold": fold, "group": each.group}
+            known = {**facts, "true_s": each.onsets_s, "marks_s": each.marks_s}
+            name = name_recording(each)
+            cases.append(collect(name, each.waveform, known))
+            known["telephoned"] = True
+            cases.append(collect(TELEPHONED + name, telephone(each), known))
         for place, burst in enumerate(compose_bursts(mine, N_BURSTS, seed=fold)):
             facts = {"kind": "composed", "sha256": "", "fold": fold, "group": burst.source.group}
-            known = {"true_s": burst.onsets_s, "marks_s": None}
-            add(f"composed/{fold}-{place:03d}", burst.waveform, {**facts, **known})
+            known = {**facts, "true_s": burst.onsets_s, "marks_s": None}
+            cases.append(collect(f"composed/{fold}-{place:03d}", burst.waveform, known))
     return cases
 
 
-def simulate_cases(recipes: Sequence[DetectorRecipe], out_dir: Path) -> list[Case]:
+def _collect(
+    likeness: Likeness,
+    heard: Sequence[Mapping[str, Any]],
+    name: str,
+    waveform: Floats,
+    known: Mapping[str, Any],
+) -> Case:
+    """Return the candidates that the experts have `heard` in a recording of that name."""
+    logits = np.stack([each[name].astype(np.float32) for each in heard])
+    times_s, evidence, sounds = find_candidates(logits, waveform, likeness)
+    tolerance = {"tolerance_s": BURST_TOLERANCE_S} if known["kind"] == "composed" else {}
+    truth = collect_truth(times_s, known["true_s"], known["marks_s"], **tolerance)
+    return Case(name=name, times_s=times_s, evidence=evidence, sounds=sounds, truth=truth, **known)
+
+
+def simulate_cases(
+    recipes: Sequence[DetectorRecipe], likeness: Likeness, out_dir: Path
+) -> list[Case]:
     """Return the candidates in simulated shots of guns and a site that no expert heard.
 
     The experts are those of the first fold. The cases belong to no fold: no figure is of them.
@@ -70,11 +93,10 @@ def simulate_cases(recipes: Sequence[DetectorRecipe], out_dir: Path) -> list[Cas
     experts = [load_expert(out_dir, recipe) for recipe in recipes]
     cases = []
     for each in simulate_recordings(unheard):
-        logits = np.stack([hear(expert, each.waveform) for expert in experts])
-        times_s, evidence = find_candidates(logits, each.waveform)
-        truth = collect_truth(times_s, each.onsets_s, None)
-        known = (times_s, evidence, truth, each.onsets_s, None)
-        cases.append(Case(each.path, "", "simulated", -1, each.path, *known))
+        heard = [{each.path: hear(expert, each.waveform)} for expert in experts]
+        facts = {"kind": "simulated", "sha256": "", "fold": -1, "group": each.path}
+        known = {**facts, "true_s": each.onsets_s, "marks_s": None}
+        cases.append(_collect(likeness, heard, each.path, each.waveform, known))
     return cases
 
 
@@ -87,16 +109,16 @@ def load_expert(out_dir: Path, recipe: DetectorRecipe) -> DetectorNetwork:
 
 
 def judge_held_out(cases: Sequence[Case]) -> list[Found]:
-    """Return the candidates of each case with what the judge of the other folds says."""
-    judges = {
-        fold: fit_judge([case for case in cases if case.fold != fold])
+    """Return the candidates of each case of a fold with what is judged without that fold."""
+    verdicts = {
+        fold: fit_verdict([case for case in cases if case.fold != fold])
         for fold in sorted({case.fold for case in cases} - {-1})
     }
     judged = [case for case in cases if case.fold >= 0]
     return [
         Found(
             case.times_s,
-            1 / (1 + np.exp(-judges[case.fold].score(case.evidence))),
+            1 / (1 + np.exp(-verdicts[case.fold].score(case))),
             case.true_s,
             case.marks_s,
             case.group,
@@ -106,33 +128,38 @@ def judge_held_out(cases: Sequence[Case]) -> list[Found]:
 
 
 def choose_threshold(counts: Mapping[float, NDArray[np.int64]], rows: NDArray[np.bool_]) -> float:
-    """Return the threshold with the best F1 plus share of marks less share of false alarms.
+    """Return the threshold with the best F1 plus share of marks at few false alarms.
+
+    Few: in `MAX_FALSE_ALARMS` of the recordings at most; where no threshold keeps to that, the
+    highest is returned.
 
     Parameters
     ----------
     counts : threshold → `evaluation.detection.count_onsets` (n, 7)
     rows : (n,) the recordings to choose on
     """
-
-    def rate(threshold: float) -> float:
-        shares = np.nan_to_num(_compute_shares(counts[threshold][rows].sum(axis=0)))
-        return float(shares[2] + shares[3] - shares[4])
-
-    return max(counts, key=rate)
+    shares = {
+        threshold: np.nan_to_num(_compute_shares(count[rows].sum(axis=0)))
+        for threshold, count in counts.items()
+    }
+    quiet = [threshold for threshold, each in shares.items() if each[4] <= MAX_FALSE_ALARMS]
+    return max(quiet or [max(counts)], key=lambda threshold: shares[threshold][2:4].sum())
 
 
 def summarize_held_out(
     cases: Sequence[Case], found: Sequence[Found]
-) -> tuple[dict[str, Any], Judge, float]:
-    """Return all figures, and judge and threshold for use.
+) -> tuple[dict[str, Any], float]:
+    """Return all figures, and the threshold for use.
 
     Parameters
     ----------
     cases : those of folds first
     found : of `judge_held_out`
     """
-    everything, cases = cases, [case for case in cases if case.fold >= 0]
-    is_real = np.array([case.kind != "composed" for case in cases])
+    cases = cases[: len(found)]
+    is_real = np.array([case.is_scored for case in cases])
+    is_composed = np.array([case.kind == "composed" for case in cases])
+    is_telephoned = np.array([case.telephoned for case in cases])
     folds = np.array([case.fold for case in cases])
     counts = {threshold: count_onsets(found, threshold) for threshold in THRESHOLDS}
     chosen = {
@@ -146,7 +173,6 @@ def summarize_held_out(
     low, high = bootstrap_over_groups(
         sum_by_group(own, [each.group for each in real]), _compute_shares, Resampling()
     )
-    bursts = _select(kept, ~is_real)
     candidates = _select(found, is_real)
     threshold = choose_threshold(counts, is_real)
     figures = {
@@ -158,7 +184,8 @@ def summarize_held_out(
             )
         },
         "median_error_s": evaluate_onsets(real, 0.0).median_error_s,
-        "bursts_found": evaluate_onsets(bursts, 0.0, BURST_TOLERANCE_S).recall,
+        "bursts_found": evaluate_onsets(_select(kept, is_composed), 0.0, BURST_TOLERANCE_S).recall,
+        "telephoned": vars(evaluate_onsets(_select(kept, is_telephoned), 0.0)),
         "folds": {
             str(fold): {
                 **vars(evaluate_onsets(_select(kept, is_real & (folds == fold)), 0.0)),
@@ -168,7 +195,7 @@ def summarize_held_out(
         },
         "curve": [vars(evaluate_onsets(candidates, each)) for each in CURVE],
     }
-    return figures, fit_judge(everything), threshold
+    return figures, threshold
 
 
 def _keep(found: Found, threshold: float) -> Found:
@@ -203,7 +230,7 @@ def write_shots(
     """Write what is found in held-out recordings, as ``shotprint detect`` writes it."""
     rows = []
     for case, found in zip(cases, judged, strict=False):  # simulated cases stand last
-        if case.kind == "composed":
+        if not case.is_scored:
             continue
         kept = _keep(found, figures["folds"][str(case.fold)]["threshold"])
         shots = [

@@ -10,8 +10,11 @@ from typing import Any
 
 import torch
 
+from shotprint.backbones import find_backbone
+from shotprint.backbones.checkpoints import load_backbone
+from shotprint.backbones.efficientat import MobileNet
 from shotprint.detection import DetectorMetadata
-from shotprint.files import write_text
+from shotprint.files import compute_sha256, write_text
 from shotprint.training.detector.crossval import DetectorSets, hear_held_out
 from shotprint.training.detector.figures import (
     collect_cases,
@@ -21,9 +24,11 @@ from shotprint.training.detector.figures import (
     write_shots,
 )
 from shotprint.training.detector.fit import DetectorRecipe, fit_detector, simulate_recordings
-from shotprint.training.detector.judge import CANDIDATE
+from shotprint.training.detector.judge import CANDIDATE, fit_verdict
+from shotprint.training.detector.likeness import BACKBONE, Likeness
 from shotprint.training.detector.network import DetectorNetwork, DetectorPair
 from shotprint.training.detector.sets import Recording
+from shotprint.weights import locate_weights
 
 FAR_RECIPE = DetectorRecipe(expert="far", width=48)
 NEAR_RECIPE = DetectorRecipe(expert="near", width=36, steps=1200)
@@ -35,15 +40,20 @@ LIMITS = (
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A trained pair, what its file says of it, and the figures on held-out recordings."""
+    """The trained networks, what their file says of them, and the held-out figures."""
 
-    network: DetectorPair
+    experts: DetectorPair
+    likeness: Likeness
     metadata: DetectorMetadata
     figures: dict[str, Any]
 
 
 def make_detector(
-    sets: DetectorSets, out_dir: Path, jobs: int | None = None, **changes: Any
+    sets: DetectorSets,
+    out_dir: Path,
+    jobs: int | None = None,
+    weights_dir: Path | None = None,
+    **changes: Any,
 ) -> Made:
     """Score the experts on held-out folds, fit the judge, train on everything.
 
@@ -52,26 +62,37 @@ def make_detector(
 
     Parameters
     ----------
+    weights_dir : folder of published weights, see `weights.locate_weights`
     changes : of both experts' recipes
     """
+    weights = locate_weights(find_backbone(BACKBONE).weights, weights_dir)
     recipes = [dataclasses.replace(recipe, **changes) for recipe in (FAR_RECIPE, NEAR_RECIPE)]
     hear_held_out(sets, recipes, out_dir, jobs)
     recordings = sets.read()
+    backbone = load_backbone(BACKBONE, weights)
+    assert isinstance(backbone, MobileNet)
+    likeness = Likeness(backbone)
     cases = [
-        *collect_cases(recordings, recipes, out_dir),
-        *simulate_cases(recipes, out_dir),
+        *collect_cases(recordings, recipes, likeness, out_dir),
+        *simulate_cases(recipes, likeness, out_dir),
     ]
     judged = judge_held_out(cases)
-    figures, judge, threshold = summarize_held_out(cases, judged)
+    figures, threshold = summarize_held_out(cases, judged)
     write_text(out_dir / "figures.json", json.dumps(figures, indent=1) + "\n")
     write_shots(out_dir / "shots.json", cases, judged, figures)
     experts = [_fit(recordings, recipe, out_dir) for recipe in recipes]
-    network = DetectorPair(experts[0], experts[1])
-    metadata = describe(recordings, recipes)
+    verdict = fit_verdict(cases)
+    with torch.no_grad():
+        likeness.head.weight.copy_(torch.from_numpy(verdict.rater.weights)[None])
+        likeness.head.bias.fill_(verdict.rater.bias)
     metadata = dataclasses.replace(
-        metadata, threshold=threshold, candidate=CANDIDATE, judge=judge.to_mapping()
+        describe(recordings, recipes),
+        threshold=threshold,
+        candidate=CANDIDATE,
+        judge=verdict.judge.to_mapping(),
+        weights={"file": weights.name, "sha256": compute_sha256(weights)},
     )
-    return Made(network.eval(), metadata, figures)
+    return Made(DetectorPair(*experts).eval(), likeness.eval(), metadata, figures)
 
 
 def _fit(recordings: Sequence[Recording], recipe: DetectorRecipe, out_dir: Path) -> DetectorNetwork:
@@ -103,7 +124,7 @@ def describe(
             "with_marks": sum(recording.marks_s is not None for recording in recordings),
             "sha256": hashlib.sha256("".join(hashes).encode()).hexdigest(),
         },
-        licences={"model": "MIT"},
+        licences={"model": "MIT", "efficientat": "MIT"},
         description="finds the moments at which shots begin",
         limits=LIMITS,
     )
