@@ -84,23 +84,25 @@ class Detector:
         loudest = int(np.einsum("ij,ij->i", low, low).argmax())
         return logits, low[loudest]
 
-    def judge(self, logits: Floats, waveform: Floats, first: int = 0) -> Onsets:
+    def judge(
+        self, logits: Floats, waveform: Floats, first: int = 0, last: int | None = None
+    ) -> Onsets:
         """Return the candidates with the probability that the judge gives them.
 
         Parameters
         ----------
         logits, waveform : of `hear`
-        first : frame from which on candidates are judged; earlier ones are what these are
-            compared with, and are left out
+        first, last : frames; candidates before the first are what the others are compared with,
+            and are left out; those from the last on are as probable as the surer expert says
         """
         found = pick_onsets(logits.max(axis=0), self.candidate)
         is_asked = found.place >= first
         if self._judge is not None:
+            is_judged = is_asked & (found.place < (len(logits[0]) if last is None else last))
             likeness = np.zeros(len(is_asked), np.float32)
-            likeness[is_asked] = self.model.rate(cut_clips(waveform, found.moment[is_asked]))
-            evidence = gather_evidence(waveform, logits, found.moment, likeness)
-            probability = 1 / (1 + np.exp(-self._judge.score(evidence)))
-            found = found._replace(probability=probability)
+            likeness[is_judged] = self.model.rate(cut_clips(waveform, found.moment[is_judged]))
+            evidence = gather_evidence(waveform, logits, found.moment, likeness)[is_judged]
+            found.probability[is_judged] = 1 / (1 + np.exp(-self._judge.score(evidence)))
         return Onsets(found.place[is_asked], found.moment[is_asked], found.probability[is_asked])
 
     def find(self, section: Section) -> list[DetectedShot]:
@@ -113,22 +115,23 @@ class Detector:
         first = round((section.first_sample - section.start_sample) * frames_a_sample)
         last = round((section.last_sample - section.start_sample) * frames_a_sample)
         begin = 0 if section.is_first else first - OVERLAP_FRAMES
-        place, moment, probability = self.judge(*self.hear(section.waveform, rate_hz), begin)
+        end = None if section.is_last else last + OVERLAP_FRAMES
+        place, moment, probability = self.judge(*self.hear(section.waveform, rate_hz), begin, end)
         sure = probability >= self.threshold
         onsets = Onsets(place[sure], moment[sure], probability[sure])
         samples = np.round(onsets.moment * FRAME_S * rate_hz).astype(np.int64)
         shots = []
         for shot, place in enumerate(onsets.place.tolist()):
-            if not section.is_last and place >= last + OVERLAP_FRAMES:
+            if end is not None and place >= end:
                 continue
             onset = min(max(0, int(samples[shot])), section.waveform.shape[1] - 1)
             following = int(samples[shot + 1]) if shot + 1 < len(samples) else None
-            end, peak_dbfs, clipped = measure_shot(section.waveform, rate_hz, onset, following)
+            stop, peak_dbfs, clipped = measure_shot(section.waveform, rate_hz, onset, following)
             moment_s = max(0.0, float(onsets.moment[shot]) * FRAME_S)
             shots.append(
                 DetectedShot(
                     onset_s=round(section.start_s + moment_s, 5),
-                    end_s=round(section.start_s + end / rate_hz, 5),
+                    end_s=round(section.start_s + stop / rate_hz, 5),
                     probability=float(onsets.probability[shot]),
                     peak_dbfs=round(peak_dbfs, 2),
                     clipped=clipped,
