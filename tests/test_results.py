@@ -124,6 +124,13 @@ def test_fields_may_be_added(document, schema):
     schema.validate(content)
 
 
+def test_documents_from_before_a_field_was_added_stay_valid(document, schema):
+    content = json.loads(document)
+    for recording in content["recordings"]:
+        del recording["start_s"]
+    schema.validate(content)
+
+
 def test_equal_scores_stand_in_the_order_of_the_labels():
     scores = rank_scores(["c", "a", "b"], np.array([0.2, 0.4, 0.4]))
     assert [score.label for score in scores] == ["a", "b", "c"]

@@ -21,7 +21,7 @@ from shotprint.detection.judging import (
     EVIDENCE,
     LIKENESS,
     Judge,
-    cut_clips,
+    cut_candidates,
     gather_evidence,
 )
 from shotprint.detection.sections import AHEAD_S, BACK_S
@@ -404,7 +404,7 @@ def test_a_judge_is_what_scikit_learn_fitted() -> None:
 
 def test_clips_stand_where_the_sounds_are() -> None:
     waveform = make_shots([0.02, 0.9], 1.2)
-    clips = cut_clips(waveform, np.array([0.02, 0.9]) / labelling.FRAME_S)
+    clips = cut_candidates(waveform, np.array([0.02, 0.9]) / labelling.FRAME_S)
     assert clips.shape == (2, CLIP_SAMPLES)
     assert np.abs(clips).max(axis=1) == pytest.approx([0.5, 0.5])
     assert np.ptp(clips[0, : round(0.08 * RATE_HZ)]) == 0

@@ -170,15 +170,8 @@ class MobileNet(Backbone):
         Mean and standard deviation over bands and frames of each of the `DESCRIBED_STAGES`, the
         embedding, and the hidden layer of the AudioSet classifier.
         """
-        x = logmel[:, None]
-        parts = []
-        for stage, layer in enumerate(self.features):
-            x = layer(x)
-            if stage in DESCRIBED_STAGES:
-                mean = x.mean(dim=(2, 3))
-                variance = (x - mean[:, :, None, None]).square().mean(dim=(2, 3))
-                parts += [mean, torch.sqrt(variance + 1e-5)]
-        embedding = x.mean(dim=(2, 3))
+        parts, last = describe_stages(self.features, logmel)
+        embedding = last.mean(dim=(2, 3))
         hidden = self.classifier[3](self.classifier[2](embedding))
         return torch.cat([*parts, embedding, hidden], dim=1)
 
@@ -187,3 +180,22 @@ class MobileNet(Backbone):
         hidden = self.classifier[:5](self.features(logmel[:, None]))
         logits: Tensor = self.get_submodule(self.audioset_layer)(hidden)
         return logits
+
+
+def describe_stages(stages: nn.Sequential, logmel: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Return mean and deviation over bands and frames of the `DESCRIBED_STAGES`, and the last map.
+
+    Parameters
+    ----------
+    stages : the features of a `MobileNet`, or the first of them
+    logmel : (n, 128, n_frames)
+    """
+    x = logmel[:, None]
+    parts = []
+    for stage, layer in enumerate(stages):
+        x = layer(x)
+        if stage in DESCRIBED_STAGES:
+            mean = x.mean(dim=(2, 3))
+            variance = (x - mean[:, :, None, None]).square().mean(dim=(2, 3))
+            parts += [mean, torch.sqrt(variance + 1e-5)]
+    return parts, x

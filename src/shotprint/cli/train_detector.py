@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shotprint.cli.train import require_training
+from shotprint.cli.train import WeightsDir, require_training
 
 
 def train_detector(
@@ -29,9 +29,7 @@ def train_detector(
     ] = None,
     simulated: Annotated[bool, typer.Option(help="Hear simulated shots as well.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder of published weights; else they are fetched.")
-    ] = None,
+    weights_dir: WeightsDir = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Folds at a time.")] = None,
 ) -> None:
     """Score a detector on held-out folds, train it on everything, write shots.onnx."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shotprint.audio import Audio, require_length, require_sound, resample, stream
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
-from shotprint.detection.judging import Judge, cut_clips, gather_evidence
+from shotprint.detection.judging import Judge, cut_candidates, gather_evidence
 from shotprint.detection.model import DetectorModel
 from shotprint.detection.picking import Onsets, pick_onsets
 from shotprint.detection.sections import SECTION_S, Section, cut_sections
@@ -100,7 +100,7 @@ class Detector:
         if self._judge is not None:
             is_judged = is_asked & (found.place < (len(logits[0]) if last is None else last))
             likeness = np.zeros(len(is_asked), np.float32)
-            likeness[is_judged] = self.model.rate(cut_clips(waveform, found.moment[is_judged]))
+            likeness[is_judged] = self.model.rate(cut_candidates(waveform, found.moment[is_judged]))
             evidence = gather_evidence(waveform, logits, found.moment, likeness)[is_judged]
             found.probability[is_judged] = 1 / (1 + np.exp(-self._judge.score(evidence)))
         return Onsets(found.place[is_asked], found.moment[is_asked], found.probability[is_asked])

@@ -56,15 +56,17 @@ BEFORE_S, SOON_S = 2.5, 0.5
 MAX_BEFORE = 24
 """Candidates that a candidate is compared with: the last ones."""
 LAG_S = 0.006
-CLIP_SAMPLES, LEAD_SAMPLES = 12000, 1200
+CLIP_SAMPLES, LEAD_SAMPLES = DETECTOR.sample_rate_hz, DETECTOR.sample_rate_hz // 10
 """A second, of which 0.1 s come before the sound."""
+FOLLOWS_SAMPLES = 360
+"""30 ms: what comes later in the clip follows the sound."""
 FIRST = (9.0, 9.0, 3.0, -9.0, 0.0, 0.0, 3.0, 9.0, 9.0, 9.0, 9.0)
 """What stands for comparisons where nothing came before."""
 NODE = np.dtype([("feature", "<i2"), ("left", "<i2"), ("right", "<i2"), ("value", "<f4")])
 """Of a tree; `value`: threshold, go left where at most that; feature −1: a leaf, its score."""
 
 
-def cut_clips(waveform: Floats, moments: NDArray[np.float64]) -> Floats:
+def cut_candidates(waveform: Floats, moments: NDArray[np.float64]) -> Floats:
     """Cut the clip of each candidate, its level normalised, zeros beyond the sound's ends.
 
     Parameters
@@ -97,7 +99,7 @@ def gather_evidence(
     waveform : (n_samples,) at the detector's rate
     logits : (2, n_frames) of the experts, far and near
     moments : (n,) rising, in frames
-    likeness : (n,) of the clips of `cut_clips`
+    likeness : (n,) of the clips of `cut_candidates`
 
     Returns
     -------
@@ -135,7 +137,7 @@ def _measure(
         ]
         falls = [10 * np.log10(energies[0] / energy) for energy in energies[1:]]
         rows.append([*experts, sharpness, peak, sharpness - peak, peak - floor, *falls])
-        follows = slice(start + 360, start + CLIP_SAMPLES - LEAD_SAMPLES)
+        follows = slice(start + FOLLOWS_SAMPLES, start + CLIP_SAMPLES - LEAD_SAMPLES)
         louder = [_to_db(float(each[follows].max(initial=0.0))) for each in (sharp, loud)]
         after.append([louder[0] - sharpness, louder[1] - peak])
     return (

@@ -96,7 +96,7 @@ class DetectorModel(Protocol):
         ...
 
     def rate(self, clips: Floats) -> Floats:
-        """Return the log-odds (n,) that clips, as `judging.cut_clips` cuts them, are of shots."""
+        """Return the log-odds (n,) that clips of `judging.cut_candidates` are of shots."""
         ...
 
 
@@ -126,7 +126,7 @@ class OnnxDetector:
         return logits
 
     def rate(self, clips: Floats) -> Floats:
-        """Return the log-odds (n,) that clips, as `judging.cut_clips` cuts them, are of shots."""
+        """Return the log-odds (n,) that clips of `judging.cut_candidates` are of shots."""
         yes = np.array(True)
         parts = [
             self._session.run(None, {INPUT: clips[start : start + BATCH], IS_CLIP: yes})[0].ravel()

@@ -14,7 +14,7 @@ from shotprint.detection.judging import (
     NODE,
     Evidence,
     Judge,
-    cut_clips,
+    cut_candidates,
     gather_evidence,
 )
 from shotprint.detection.picking import pick_onsets
@@ -40,7 +40,7 @@ N_TREES, N_ENSEMBLES = 100, 3
 WEIGHTS = {"exact": 4.0, "marked": 0.6, "without": 12.0, "composed": 1.0, "simulated": 0.3}
 """Of a candidate, by what is known of its recording: marks are many and doubtful, candidates in
 recordings without shots are few and matter most."""
-TELEPHONED = 0.5
+TELEPHONE_WEIGHT = 0.5
 """Times the weight of a candidate that a telephone left."""
 LIKENESS_L2 = 0.01
 MAX_ITERATIONS = 60
@@ -81,7 +81,7 @@ class Case:
     @property
     def weights(self) -> Times:
         """Weight of each candidate in training, (n,)."""
-        weight = WEIGHTS[self.kind] * (TELEPHONED if self.telephoned else 1.0)
+        weight = WEIGHTS[self.kind] * (TELEPHONE_WEIGHT if self.telephoned else 1.0)
         return np.full(len(self.truth), weight)
 
 
@@ -130,7 +130,7 @@ def find_candidates(
     found = pick_onsets(logits.max(axis=0), CANDIDATE)
     unknown = np.zeros(len(found.moment), np.float32)
     evidence = gather_evidence(waveform, logits, found.moment, unknown)
-    sounds = likeness.describe_clips(cut_clips(waveform, found.moment))
+    sounds = likeness.describe_clips(cut_candidates(waveform, found.moment))
     return np.maximum(found.moment, 0.0) * FRAME_S, evidence, sounds
 
 

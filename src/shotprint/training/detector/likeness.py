@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from shotprint.backbones.efficientat import DESCRIBED_STAGES, MobileNet
+from shotprint.backbones.efficientat import DESCRIBED_STAGES, MobileNet, describe_stages
 from shotprint.backbones.logmel import LogMel
 from shotprint.detection.facts import DETECTOR
 from shotprint.detection.judging import CLIP_SAMPLES
@@ -76,15 +76,7 @@ class Likeness(nn.Module):
 
     def describe(self, waveform: Tensor) -> Tensor:
         """Return mean and deviation over bands and frames of the described stages, (n, d)."""
-        x = self.logmel(waveform)[:, None]
-        parts = []
-        for stage, layer in enumerate(self.stages):
-            x = layer(x)
-            if stage in DESCRIBED_STAGES:
-                mean = x.mean(dim=(2, 3))
-                variance = (x - mean[:, :, None, None]).square().mean(dim=(2, 3))
-                parts += [mean, torch.sqrt(variance + 1e-5)]
-        return torch.cat(parts, dim=1)
+        return torch.cat(describe_stages(self.stages, self.logmel(waveform))[0], dim=1)
 
     @torch.no_grad()
     def describe_clips(self, clips: Floats) -> Floats:
