@@ -43,8 +43,9 @@ def test_predictions_give_a_table_every_file_and_their_hashes(shotprint, tmp_pat
     assert "0.7500" in out
     assert "warning: only 3 groups" in err
     names = {path.name for path in (tmp_path / "eval").iterdir()}
+    trust = {f"{name}.{kind}" for name in ("reliability", "decisions") for kind in ("png", "svg")}
     by_column = {"by_column.csv", "by_column.png", "by_column.svg"}
-    assert names == TABLES | PICTURES | by_column
+    assert names == TABLES | PICTURES | trust | by_column
     metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["schema"] == "shotprint-evaluation/1"
     assert list(metrics["inputs"]) == ["p.csv"]

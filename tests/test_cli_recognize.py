@@ -53,6 +53,7 @@ def test_table_in_a_pipe_is_separated_by_tabs(shots, toy_model):
     assert lines[0] == [
         *("recording", "label", "probability", "label_2", "probability_2"),
         *("calibre", "p_calibre", "category", "p_category"),
+        *("decision", "stated", "p_stated"),
     ]
     assert len(lines) == 4
     assert lines[1][1] in TOY_LABELS

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from shotprint.audio import write_wav
+from shotprint.decisions import Decision
 from shotprint.detection import DetectedShot
 from shotprint.errors import ShotprintError
 from shotprint.recognition.journal import Journal
+from shotprint.recognition.judgement import Measure
 from shotprint.recognition.results import BurstResult, RecordingResult, Score, ShotResult
 from shotprint.recognition.shots import AnsweredShot
 
@@ -34,6 +36,9 @@ RESULT = RecordingResult(
     candidates=SCORES,
     calibre=SCORES,
     category=SCORES,
+    gunshot_probability=0.75,
+    decision=Decision("calibre", "A", 0.95),
+    resemblance={"band_hz": Measure(5900.0, 8000.0, 16000.0)},
     shots=(SHOT,),
     bursts=(BurstResult(1.5, 1.75, 3, 600.0),),
     warnings=("cut short",),
@@ -42,6 +47,7 @@ ANSWERED = AnsweredShot(
     DetectedShot(1.5, 1.75, 0.9, -3.0, True),
     np.array([-0.1, -2.3], np.float32),
     np.zeros(3, np.float32),
+    np.array([1.5, -3.0], np.float32),
 )
 
 

@@ -60,7 +60,7 @@ def test_shots_are_those_of_the_file(tmp_path, detector, model, rate_hz, channel
     shots, _ = hear(LiveEngine(detector, model, rate_hz), whole, rate_hz // 10)
     assert len(shots) == len(expected) == len(AT_S)
     for shot, other in zip(shots, expected, strict=True):
-        best = answer(shot.log_probabilities[None], model.metadata).candidates[0]
+        best = answer(shot.log_probabilities[None], shot.traits[None], model.metadata).candidates[0]
         assert shot.onset_s == pytest.approx(other.onset_s, abs=1e-4)
         assert shot.detected.end_s == pytest.approx(other.end_s, abs=1e-3)
         assert (best.label, shot.detected.clipped) == (other.label, other.clipped)

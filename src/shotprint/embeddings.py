@@ -108,7 +108,7 @@ def _embed_shots(
             "end_s": shot.detected.end_s,
             "detection_probability": shot.probability,
         }
-        answers = _answer(shot.log_probabilities[None], model)
+        answers = _answer(shot.log_probabilities[None], shot.traits[None], model)
         rows.append(_make_row(result, facts, answers, shot.embedding))
     return EmbeddedRecording(result, tuple(rows))
 
@@ -116,7 +116,7 @@ def _embed_shots(
 def _embed_whole(
     recording: FoundRecording, sha256: str, run: Run, model: Model, listening: Listening
 ) -> EmbeddedRecording:
-    outputs: list[tuple[Floats, Floats]] = []
+    outputs: list[tuple[Floats, Floats, Floats]] = []
     heard = listen(
         recording.path,
         model.metadata,
@@ -124,14 +124,15 @@ def _embed_whole(
         lambda clips: outputs.append(run_clips(model, clips)),
         run.check,
     )
-    log_probabilities, embeddings = (np.concatenate(part) for part in zip(*outputs, strict=True))
+    log_probabilities, embeddings, traits = map(np.concatenate, zip(*outputs, strict=True))
     result = RecordingResult(recording.name, sha256, **vars(heard))
-    row = _make_row(result, {}, _answer(log_probabilities, model), embeddings.mean(axis=0))
+    answers = _answer(log_probabilities, traits, model)
+    row = _make_row(result, {}, answers, embeddings.mean(axis=0))
     return EmbeddedRecording(result, (row,))
 
 
-def _answer(log_probabilities: Floats, model: Model) -> Answer | None:
-    return answer(log_probabilities, model.metadata) if model.metadata.labels else None
+def _answer(log_probabilities: Floats, traits: Floats, model: Model) -> Answer | None:
+    return answer(log_probabilities, traits, model.metadata) if model.metadata.labels else None
 
 
 def _make_row(

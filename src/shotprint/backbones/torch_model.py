@@ -19,6 +19,7 @@ from shotprint.backbones.checkpoints import (
     read_checkpoint,
 )
 from shotprint.backbones.logmel import LogMel
+from shotprint.calibration import NO_CALIBRATION
 from shotprint.clips import ClipRule
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
@@ -28,7 +29,9 @@ from shotprint.recognition.model import Floats, ModelMetadata
 from shotprint.weights import read_registry
 
 CHECKPOINT_NAME = "model.safetensors"  # in the folder of a training run
-CARD_ENTRIES = ("name", "version", "description", "limits", "licences", "calibration", "data")
+CARD_ENTRIES = (
+    *("name", "version", "description", "limits", "licences", "calibration", "judgement", "data"),
+)
 
 
 class Embedder(nn.Module):
@@ -107,7 +110,8 @@ def _describe(checkpoint: Checkpoint, name: str, guns: tuple[Firearm, ...]) -> M
         clip_rule=clip_rule,
         level=said.get("level", "peak_half" if is_trained_here else "as_recorded"),
         backbone=name,
-        calibration=said.get("calibration", {"method": "none"}),
+        calibration=said.get("calibration", NO_CALIBRATION),
+        judgement=said.get("judgement", {}),
         recipe=said.get("recipe", {}),
         data={name: said[name] for name in ("pack", "trained_on") if name in said},
         weights={"sha256": compute_sha256(checkpoint.path), "start": said.get("start", {})},

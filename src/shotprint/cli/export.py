@@ -1,5 +1,6 @@
 """``shotprint export``: one self-contained model file from a training run or weights."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,9 @@ def export(
     card: Annotated[
         Path | None,
         typer.Option(help="TOML with name, version, description, limits, licences, …"),
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="What shotprint calibrate wrote for this run.")
     ] = None,
     firearms: options.Firearms = None,
 ) -> None:
@@ -42,6 +46,12 @@ def export(
     network, metadata = load_described(
         weights, backbone, firearms=read_firearms(firearms), card=entries
     )
+    if calibration is not None:
+        from shotprint.training.calibrating import read_calibration
+
+        metadata = dataclasses.replace(
+            metadata, **read_calibration(calibration, metadata.weights["sha256"])
+        )
     export = export_network(network, metadata, output)
     typer.echo(
         f"{export.path}: {len(metadata.labels)} guns, {export.size_bytes / 1e6:.1f} MB; "

@@ -22,11 +22,13 @@ from shotprint.cli.running import (
     join_cells,
     run_all,
 )
+from shotprint.decisions import LEVEL, describe_decision
 
 if TYPE_CHECKING:
     from shotprint.audio import FoundRecording
     from shotprint.recognition import Recognizer, RecordingResult
     from shotprint.recognition.predictions import KnownRecording
+    from shotprint.recognition.results import CombinedResult
 
 
 class Format(StrEnum):
@@ -64,7 +66,20 @@ def recognize(
         bool, typer.Option("--whole", help="One answer a recording; look for no shots.")
     ] = False,
     threshold: options.Threshold = None,
+    level: Annotated[
+        float,
+        typer.Option(
+            "--level",
+            min=0.5,
+            max=1,
+            help="Probability from which a gun, calibre or category is stated.",
+        ),
+    ] = LEVEL,
     detector: options.DetectorPath = None,
+    same_source: Annotated[
+        bool,
+        typer.Option("--same-source", help="All recordings are of one gun: answer for it, too."),
+    ] = False,
     manifest: Annotated[
         Path | None, typer.Option(help="Manifest whose labels and columns the CSV repeats.")
     ] = None,
@@ -91,7 +106,7 @@ def recognize(
     if resume and output is None:
         raise typer.BadParameter("--resume needs --output: the journal stands beside that file")
     kind = choose_format(format, output)
-    settings = RecognitionSettings(channel, jobs, track)
+    settings = RecognitionSettings(channel, jobs, track, level)
     known = read_known(manifest) if manifest is not None else {}
     finder = None if whole else options.open_detector(detector, threshold)
     recognizer = Recognizer(
@@ -105,10 +120,11 @@ def recognize(
     results, is_interrupted = run_all(
         recognizer.recognize(found), found, "recognising", "recognised"
     )
+    combined = recognizer.combine(results) if same_source else None
     if kind in TRACKS:
         deliver_tracks(results, found, kind, output)
     elif kind == Format.json:
-        deliver(recognizer.collect(results).to_json(), output)
+        deliver(recognizer.collect(results, combined).to_json(), output)
     elif kind == Format.csv:
         deliver(_to_csv(recognizer, found, results, known), output)
     elif kind == Format.shots:
@@ -117,8 +133,24 @@ def recognize(
         deliver(_to_table(recognizer, results, top, is_file=output is not None), output)
     if output is not None:
         journal.close() if is_interrupted else journal.remove()
+    if combined is not None and kind != Format.json:
+        _show_combined(combined)
     summary = None if output is None else f"{output}: {count_done(results)} recognised"
     finish(results, summary, is_interrupted)
+
+
+def _show_combined(combined: "CombinedResult") -> None:
+    """Say what all recordings together give: not one row more, which a program would count."""
+    if combined.decision is None or combined.candidates is None:
+        typer.echo("shotprint: no recording is left that could speak for the gun", err=True)
+        return
+    best = ", ".join(f"{s.label} {s.probability:.2f}" for s in combined.candidates[:3])
+    stated = describe_decision(combined.decision)
+    n_left_out = len(combined.left_out)
+    without = f" ({n_left_out} left out)" if n_left_out else ""
+    typer.echo(
+        f"all {combined.n_recordings} recordings as one gun{without}: {stated}; {best}", err=True
+    )
 
 
 def _to_csv(
@@ -152,7 +184,8 @@ def _to_table(
 def _tab_header(n_shown: int) -> list[str]:
     ranks = ["", *(f"_{rank}" for rank in range(2, n_shown + 1))]
     scores = [f"{name}{rank}" for rank in ranks for name in ("label", "probability")]
-    return ["recording", *scores, "calibre", "p_calibre", "category", "p_category"]
+    levels = ["calibre", "p_calibre", "category", "p_category"]
+    return ["recording", *scores, *levels, "decision", "stated", "p_stated"]
 
 
 def _tab_row(result: "RecordingResult", n_shown: int) -> list[str]:
@@ -161,7 +194,10 @@ def _tab_row(result: "RecordingResult", n_shown: int) -> list[str]:
     best = [(each or ())[0] for each in (result.calibre, result.category)]
     scores = [*(result.candidates or ())[:n_shown], *best]
     cells = [cell for s in scores for cell in (s.label, f"{s.probability:.4f}")]
-    return [printable(result.path), *cells]
+    decision = result.decision
+    assert decision is not None
+    p = "" if decision.probability is None else f"{decision.probability:.4f}"
+    return [printable(result.path), *cells, decision.level, decision.label or "", p]
 
 
 def _draw_table(
@@ -170,10 +206,12 @@ def _draw_table(
     below = find_common_folder([result.path for result in answered])
     metadata = recognizer.model.metadata
     ranks = [f"{rank}." for rank in range(2, n_shown + 1)]
-    rows = [["recording", "gun", *ranks, "calibre", "category"]]
+    rows = [["recording", "gun", *ranks, "calibre", "category", "stated"]]
     for result in answered:
-        name, *cells = _tab_row(result, n_shown)
+        name, *cells = _tab_row(result, n_shown)[:-3]
         shown = name[len(below) :].lstrip("/\\") if below else name
         pairs = zip(cells[::2], cells[1::2], strict=True)
-        rows.append([shown, *(f"{label} {float(p):.2f}" for label, p in pairs)])
+        scores = [f"{label} {float(p):.2f}" for label, p in pairs]
+        stated = "" if result.decision is None else describe_decision(result.decision)
+        rows.append([shown, *scores, stated])
     return draw_table(rows, below, f"model {metadata.name} {metadata.version}: {metadata.limits}")

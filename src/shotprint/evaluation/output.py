@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from shotprint.decisions import LEVEL
 from shotprint.evaluation.matrix import write_matrix
 from shotprint.evaluation.summary import SIMULATED, Evaluation
 from shotprint.evaluation.tables import write_rows
@@ -17,6 +18,10 @@ CAVEAT = (
     "These figures hold for guns, recorders and places like those of the tested recordings. Where "
     "a gun model is represented by one physical gun, one place or one session, model, gun and "
     "session cannot be told apart."
+)
+DECISIONS = (
+    "The most specific of model, calibre and category whose probability reaches the level. With "
+    "true probabilities at most one minus the level is wrong."
 )
 LEAK = (
     "Recordings of one shot, session or video resemble each other. If such recordings also stood "
@@ -80,6 +85,7 @@ def format_summary(evaluation: Evaluation) -> str:
     lines.append(
         "lowest recall: " + ", ".join(f"{row['label']} {row['recall']:.3f}" for row in worst)
     )
+    lines += _describe_decisions(metrics)
     lines.append(describe_intervals(metrics))
     simulated = describe_simulation(metrics)
     return "\n".join([simulated, *lines] if simulated else lines)
@@ -100,6 +106,9 @@ def format_report(evaluation: Evaluation) -> str:
         for name, figure in _list_figures(metrics)
     ]
     parts += ["## Figures", _table(["", "value", "interval", "recordings"], figures)]
+    if metrics["decisions"]:
+        body = [_format_decision(metrics, row) for row in metrics["decisions"]]
+        parts += ["## What can be stated", DECISIONS, _table(_DECISION_HEADER, body)]
     if metrics.get("comparison"):
         parts += ["## Comparison", format_comparison(metrics["comparison"])]
     parts += ["## Gun models", "Intervals of recall: Wilson, as if recordings were independent."]
@@ -177,7 +186,34 @@ def _list_figures(metrics: Metrics) -> list[tuple[str, Metrics]]:
     if metrics["log_loss"]:
         chance = metrics["log_loss"]["chance"]
         figures.append((f"log-loss (nats; guessing {chance:.2f})", metrics["log_loss"]))
+    if calibration := metrics["calibration"]:
+        figures.append(("Brier score (0 best, 2 worst)", calibration["brier"]))
+        figures.append(("calibration error (ECE)", calibration["ece"]))
     return figures
+
+
+_DECISION_HEADER = [
+    "from probability", "stated", "wrong of these", "interval", "model", "calibre", "category",
+    "inconclusive",
+]  # fmt: skip
+
+
+def _format_decision(metrics: Metrics, row: Metrics) -> list[object]:
+    ends = row["error_bootstrap"] if metrics["grouping"] == "group" else None
+    shares = [f"{row['coverage']:.3f}", _digits(row["error"])]
+    interval = f"{ends[0]:.3f}–{ends[1]:.3f}" if ends else ""
+    return [f"{row['level']:g}", *shares, interval, *row["counts"].values()]
+
+
+def _describe_decisions(metrics: Metrics) -> list[str]:
+    """Return a line on what is stated at the level that recognition uses."""
+    rows = [row for row in metrics["decisions"] or () if row["level"] == LEVEL]
+    return [
+        f"stated from probability {row['level']:g} on: {100 * row['coverage']:.1f} % of recordings "
+        f"(model {row['counts']['model']}, calibre {row['counts']['calibre']}, category "
+        f"{row['counts']['category']}), wrong {row['n_wrong']}"
+        for row in rows
+    ]
 
 
 def _describe_counts(metrics: Metrics) -> str:

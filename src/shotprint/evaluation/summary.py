@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shotprint.evaluation.calibration import describe_calibration
 from shotprint.evaluation.classification import (
     average_classes,
     compute_f1,
@@ -22,6 +23,7 @@ from shotprint.evaluation.columns import (
     require_columns,
     sort_values,
 )
+from shotprint.evaluation.decisions import Judged, evaluate_decisions
 from shotprint.evaluation.intervals import (
     Resampling,
     bootstrap_over_groups,
@@ -37,6 +39,7 @@ from shotprint.manifest import list_examples
 SCHEMA = "shotprint-evaluation/1"
 SIMULATED = "Simulated shots – not real recordings"
 FEW_GROUPS = 10
+TRUST_RESAMPLES = 500  # each computes an expected calibration error anew
 LEVELS: tuple[Level, ...] = ("calibre", "category")
 
 Floats = NDArray[np.float64]
@@ -92,6 +95,8 @@ def evaluate_matrix(
         **_describe_macros(matrix, None, resampling),
         "top_k": None,
         "log_loss": None,
+        "calibration": None,
+        "decisions": None,
         "per_class": _describe_classes(matrix, firearms, None, resampling),
         "by_column": {},
         "warnings": warnings,
@@ -141,6 +146,7 @@ def evaluate_predictions(
         **_evaluate_rates(predictions, firearms, groups, resampling),
         **_describe_macros(matrix, _tally_groups(predictions, order, groups), resampling),
         **_evaluate_probabilities(predictions, groups, resampling),
+        **_evaluate_trust(predictions, firearms, groups, resampling),
         "per_class": _describe_classes(matrix, firearms, predictions, resampling),
         "by_column": {
             name: _evaluate_column(predictions, name, groups, resampling) for name in columns
@@ -352,6 +358,29 @@ def _evaluate_probabilities(
             "chance": float(np.log(len(predictions.model_labels))),
         },
     }
+
+
+def _evaluate_trust(
+    predictions: Predictions,
+    firearms: Mapping[str, Firearm],
+    groups: NDArray[np.str_],
+    resampling: Resampling,
+) -> Metrics:
+    """Return how true the probabilities are, and what could be stated by them."""
+    nothing: Metrics = {"calibration": None, "decisions": None}
+    if predictions.probabilities is None or predictions.model_labels is None:
+        return nothing
+    listed = np.isin(predictions.labels, predictions.model_labels)[predictions.truth]
+    usable = predictions.answered & np.isfinite(predictions.probabilities).all(axis=1) & listed
+    if not usable.any():
+        return nothing
+    probabilities, truth = predictions.probabilities[usable], predictions.truth[usable]
+    resampling = replace(resampling, n_resamples=min(resampling.n_resamples, TRUST_RESAMPLES))
+    decided = evaluate_decisions(
+        Judged(probabilities, truth, groups[usable]), predictions.labels, firearms, resampling
+    )
+    calibration = describe_calibration(probabilities, truth, groups[usable], resampling)
+    return {"calibration": calibration, "decisions": decided}
 
 
 def _describe_classes(

@@ -204,7 +204,7 @@ class Session:
         self._run = [*self._run[-MAX_RUN:], onset_s]
         bursts = find_bursts(self._run)
         self._n_bursts += len(self._run) == 3
-        answered = answer(found.log_probabilities[None], self._model.metadata)
+        answered = answer(found.log_probabilities[None], found.traits[None], self._model.metadata)
         facts = asdict(found.detected)
         facts["detection_probability"] = facts.pop("probability")
         shot = ShotResult(

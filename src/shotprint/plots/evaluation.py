@@ -14,6 +14,7 @@ from shotprint.evaluation.output import (
 from shotprint.evaluation.summary import Evaluation
 from shotprint.firearms import Firearm
 from shotprint.plots.bars import Rate, draw_rates
+from shotprint.plots.calibration import draw_decisions, draw_reliability
 from shotprint.plots.confusion import draw_confusion
 from shotprint.plots.figures import save_figure
 
@@ -26,7 +27,10 @@ def draw_evaluation(
     firearms: Mapping[str, Firearm],
     note: str | None = None,
 ) -> list[Path]:
-    """Write ``confusion``, ``recall`` and, where there are columns, ``by_column`` as PNG and SVG.
+    """Write the pictures of an evaluation as PNG and SVG.
+
+    ``confusion``, ``recall``; with probabilities ``reliability`` and ``decisions``; where there
+    are columns ``by_column``.
 
     Parameters
     ----------
@@ -42,6 +46,10 @@ def draw_evaluation(
     note = " · ".join(notes) or None
     written = [*_draw_confusion(folder, evaluation, firearms, note)]
     written += _draw_recall(folder, metrics, note)
+    if metrics["calibration"]:
+        drawn = draw_reliability(metrics["calibration"], note)
+        written += save_figure(drawn, folder / "reliability")
+        written += save_figure(draw_decisions(metrics["decisions"], note), folder / "decisions")
     if metrics["by_column"]:
         return [*written, *_draw_columns(folder, metrics, note)]
     for old in ("by_column.png", "by_column.svg"):  # of an earlier evaluation

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from shotprint.decisions import Decision
 from shotprint.detection import DetectedShot
 from shotprint.errors import ShotprintError
+from shotprint.recognition.judgement import Measure
 from shotprint.recognition.results import BurstResult, RecordingResult, Score, ShotResult
 from shotprint.recognition.shots import AnsweredShot
 
@@ -101,7 +103,11 @@ class Journal:
     def add_section(self, sha256: str, index: int, shots: Sequence[AnsweredShot]) -> None:
         """Keep the shots of a section."""
         rows = [
-            {**vars(shot.detected), "log_probabilities": shot.log_probabilities.tolist()}
+            {
+                **vars(shot.detected),
+                "log_probabilities": shot.log_probabilities.tolist(),
+                "traits": shot.traits.tolist(),
+            }
             for shot in shots
         ]
         self._append({"recording": sha256, "section": index, "shots": rows})
@@ -135,14 +141,16 @@ def _list_fields(record: Any) -> dict[str, Any]:
 
 
 def _to_shot(row: dict[str, Any]) -> AnsweredShot:
-    log_probabilities = np.array(row.pop("log_probabilities"), np.float32)
-    return AnsweredShot(DetectedShot(**row), log_probabilities, np.zeros(0, np.float32))
+    outputs = [np.array(row.pop(name), np.float32) for name in ("log_probabilities", "traits")]
+    return AnsweredShot(DetectedShot(**row), outputs[0], np.zeros(0, np.float32), outputs[1])
 
 
 def _to_recording(row: dict[str, Any]) -> RecordingResult:
     row["shots"] = tuple(ShotResult(**_with_scores(shot)) for shot in row["shots"])
     row["bursts"] = tuple(BurstResult(**burst) for burst in row["bursts"])
     row["warnings"] = tuple(row["warnings"])
+    if row["resemblance"] is not None:
+        row["resemblance"] = {name: Measure(**m) for name, m in row["resemblance"].items()}
     return RecordingResult(**_with_scores(row))
 
 
@@ -150,4 +158,6 @@ def _with_scores(row: dict[str, Any]) -> dict[str, Any]:
     for name in ("candidates", "calibre", "category"):
         if row[name] is not None:
             row[name] = tuple(Score(**score) for score in row[name])
+    if row["decision"] is not None:
+        row["decision"] = Decision(**row["decision"])
     return row

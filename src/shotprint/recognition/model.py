@@ -5,6 +5,7 @@ A model file is self-contained: beside the graph it holds, as JSON under the met
 """
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -15,11 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shotprint.calibration import NO_CALIBRATION, check_calibration
 from shotprint.clips import ClipRule, normalize_level
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.inference import open_session, parse_metadata, read_metadata_text
+from shotprint.recognition.judgement import Judgement
 
 SCHEMA = "shotprint-model/1"
 INPUT, LOG_PROBABILITIES, EMBEDDING = "waveform", "log_probabilities", "embedding"
@@ -45,8 +48,10 @@ class ModelMetadata:
     min_samples : the shortest waveform that it takes
     clip_rule : how clips are cut; ``length_s`` 0: it hears recordings whole
     level : one of `LEVEL_RULES`
-    calibration : ``{"method": "none"}``, or ``{"method": "temperature", "temperature": t}``:
-        log-probabilities are divided by t and normalised again
+    calibration : ``{"method": "none"}``, or ``"temperature"`` with a temperature and
+        correlations: see `shotprint.calibration`
+    judgement : what tells gunshots from other sounds, and what the validation was like
+        (`Judgement.to_mapping`); empty: neither is asked
     recipe, data, weights : how it was trained, on what, from what; settings and SHA-256 hashes.
         ``data["trained_on"]``: the first digits of the hash of each recording it was trained on
     licences : of what it is made from, by name
@@ -62,7 +67,8 @@ class ModelMetadata:
     clip_rule: ClipRule
     level: str
     backbone: str
-    calibration: Mapping[str, Any] = field(default_factory=lambda: {"method": "none"})
+    calibration: Mapping[str, Any] = field(default_factory=lambda: dict(NO_CALIBRATION))
+    judgement: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Any] = field(default_factory=dict)
@@ -80,12 +86,26 @@ class ModelMetadata:
                 f"the model {self.name} has the level rule {self.level!r}; "
                 f"expected one of {', '.join(LEVEL_RULES)}"
             )
-        _check_calibration(self.name, self.calibration)
+        check_calibration(self.name, self.calibration)
+        if self.judgement:
+            _ = self.judge
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels alone."""
         return tuple(firearm.label for firearm in self.labels)
+
+    @functools.cached_property
+    def judge(self) -> Judgement | None:
+        """The judgement, or None where the model has none."""
+        if not self.judgement:
+            return None
+        try:
+            return Judgement.from_mapping(self.judgement)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ShotprintError(
+                f"the model {self.name} has a judgement that is none ({error}); calibrate again"
+            ) from None
 
     def with_firearms(self, firearms: Mapping[str, Firearm]) -> "ModelMetadata":
         """Return it with calibres and categories of another table, where that has the label."""
@@ -176,16 +196,4 @@ def _check_graph(session: Any, metadata: ModelMetadata, path: Path) -> None:
         raise ShotprintError(
             f"{path} takes {sorted(inputs)} and gives {sorted(outputs)} for {n_labels} labels; its "
             f"metadata promise {INPUT!r} to {sorted(expected)} for {len(metadata.labels)} labels"
-        )
-
-
-def _check_calibration(name: str, calibration: Mapping[str, Any]) -> None:
-    method, temperature = calibration.get("method"), calibration.get("temperature", 1.0)
-    is_known = method == "none" or (
-        method == "temperature" and isinstance(temperature, int | float) and temperature > 0
-    )
-    if not is_known:
-        raise ShotprintError(
-            f"the model {name} has the calibration {dict(calibration)}; expected method 'none', or "
-            "'temperature' with a temperature above 0"
         )

@@ -12,12 +12,16 @@ import numpy as np
 
 from shotprint.audio import FoundRecording
 from shotprint.audio.channels import parse_channel
+from shotprint.calibration import combine_recordings
+from shotprint.decisions import LEVEL
 from shotprint.detection import Detector, Heard, Listening, Section
 from shotprint.errors import ShotprintError
 from shotprint.recognition.journal import Journal
+from shotprint.recognition.judgement import explain_unusual
 from shotprint.recognition.listening import listen
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.results import (
+    CombinedResult,
     DetectorIdentity,
     ModelIdentity,
     RecordingResult,
@@ -30,6 +34,7 @@ from shotprint.recognition.shots import (
     answer_section,
     hear_shots,
     run_clips,
+    to_answer,
     to_results,
 )
 
@@ -47,14 +52,18 @@ class RecognitionSettings:
     channel : ``mix``, ``loudest``, ``each`` (the clips of all channels are averaged) or a number
     track : which sound track of a video, from 0; None: the best
     jobs : recordings worked on at the same time; 0: as many as there are cores
+    level : the probability from which something is stated, 0.5 to 1
     """
 
     channel: str = "mix"
     jobs: int = 0
     track: int | None = None
+    level: float = LEVEL
 
     def __post_init__(self) -> None:
         parse_channel(self.channel)
+        if not 0.5 <= self.level <= 1:
+            raise ShotprintError(f"the level of a statement is {self.level:g}, expected 0.5 to 1")
 
 
 class Recognizer:
@@ -109,9 +118,33 @@ class Recognizer:
         """
         return run_recordings(recordings, self._recognize, to_failure, self.settings.jobs)
 
-    def collect(self, results: Sequence[RecordingResult]) -> Results:
+    def collect(
+        self, results: Sequence[RecordingResult], combined: CombinedResult | None = None
+    ) -> Results:
         """Put results together with what is needed to repeat them."""
-        return Results(**self._describe(), recordings=tuple(results))
+        return Results(**self._describe(), recordings=tuple(results), same_source=combined)
+
+    def combine(self, results: Sequence[RecordingResult]) -> CombinedResult:
+        """Answer for several recordings of one gun together; see `combine_recordings`.
+
+        Recordings that failed, or are most likely no gunshots, are left out.
+        """
+        used = [each for each in results if each.candidates and not _is_other_sound(each)]
+        left_out = tuple(each.path for each in results if each not in used)
+        if not used:
+            return CombinedResult(0, left_out)
+        metadata = self.model.metadata
+        rows = []
+        for each in used:
+            found = {score.label: score.probability for score in each.candidates or ()}
+            rows.append([found[label] for label in metadata.label_names])
+        logits = np.log(np.maximum(rows, np.finfo(np.float64).tiny))
+        probabilities = combine_recordings(logits, metadata.calibration)
+        asked = [p for each in used if (p := each.gunshot_probability) is not None]
+        fields = to_answer(
+            probabilities, max(asked, default=None), metadata, self.settings.level
+        ).fields
+        return CombinedResult(len(used), left_out, **fields)
 
     def open_journal(self, path: Path, resume: bool) -> Journal:
         """Keep what is done in a file, and take over what it holds with `resume`."""
@@ -137,6 +170,7 @@ class Recognizer:
                 "level": metadata.level,
                 "average": "log-probabilities",
                 "calibration": dict(metadata.calibration),
+                "decision_level": self.settings.level,
             },
         }
 
@@ -156,17 +190,24 @@ class Recognizer:
             work = functools.partial(self._answer_section, self.detector, sha256)
             heard, shots = hear_shots(recording.path, self._listening, work, run)
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
+            traits = np.array([shot.traits for shot in shots])
             warnings += () if shots else (NO_SHOT,)
         if not shots:
-            heard, log_probabilities = self._hear_whole(recording.path, run.check)
-        metadata = self.model.metadata
-        answers = [answer(shot.log_probabilities[None], metadata) for shot in shots]
+            heard, log_probabilities, traits = self._hear_whole(recording.path, run.check)
+        metadata, level = self.model.metadata, self.settings.level
+        answers = [
+            answer(shot.log_probabilities[None], shot.traits[None], metadata, level)
+            for shot in shots
+        ]
+        resemblance = metadata.judge.compare(traits) if metadata.judge else None
+        warnings += explain_unusual(resemblance or {})
         found, bursts = to_results([shot.detected for shot in shots], answers)
         return RecordingResult(
             path=recording.name,
             sha256=sha256,
             **{**vars(heard), "warnings": (*heard.warnings, *warnings)},
-            **answer(log_probabilities, metadata).fields,
+            **answer(log_probabilities, traits, metadata, level).fields,
+            resemblance=resemblance,
             shots=found,
             bursts=bursts,
         )
@@ -185,19 +226,24 @@ class Recognizer:
             journal.add_section(sha256, section.index, shots)
         return shots
 
-    def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats]:
-        """Return what was heard, and the log-probabilities of the clips of the loudest onsets."""
-        outputs: list[Floats] = []
+    def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats, Floats]:
+        """Return what was heard, log-probabilities and traits of clips of the loudest onsets."""
+        outputs: list[tuple[Floats, Floats]] = []
 
         def take(clips: Floats) -> None:
-            outputs.append(run_clips(self.model, clips)[0])
+            outputs.append(run_clips(self.model, clips)[::2])
 
         heard = listen(path, self.model.metadata, self._listening, take, check)
-        return heard, np.concatenate(outputs)
+        log_probabilities, traits = zip(*outputs, strict=True)
+        return heard, np.concatenate(log_probabilities), np.concatenate(traits)
 
     def _warn_of_training(self, sha256: str) -> tuple[str, ...]:
         n_digits = len(next(iter(self._trained_on), ""))
         return (TRAINED_ON,) if n_digits and sha256[:n_digits] in self._trained_on else ()
+
+
+def _is_other_sound(result: RecordingResult) -> bool:
+    return result.gunshot_probability is not None and result.gunshot_probability < 0.5
 
 
 def identify(detector: Detector) -> DetectorIdentity:

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import shotprint
+from shotprint.decisions import Decision
+from shotprint.recognition.judgement import Measure
 
 SCHEMA = "shotprint/1"
 SHOTS_SCHEMA = "shotprint-shots/1"
 UNKNOWN = "unknown"
-ANSWER_FIELDS = ("label", "probability", "candidates", "calibre", "category")
+ANSWER_FIELDS = (
+    *("label", "probability", "candidates", "calibre", "category"),
+    *("gunshot_probability", "decision", "resemblance"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,7 @@ class ShotResult:
     onset_s, end_s, detection_probability, peak_dbfs, clipped : see `detection.DetectedShot`
     gap_s : since the onset of the shot before; None: it is the first
     burst : which of the recording's bursts it belongs to, from 0; None: none
-    label, probability, candidates, calibre, category : as of a recording; None where shots were
-        found but not recognised
+    label, …, decision : as of a recording; None where shots were found but not recognised
     """
 
     onset_s: float
@@ -50,6 +54,8 @@ class ShotResult:
     candidates: tuple[Score, ...] | None = None
     calibre: tuple[Score, ...] | None = None
     category: tuple[Score, ...] | None = None
+    gunshot_probability: float | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,9 @@ class RecordingResult:
     duration_s, sample_rate_hz, channels : of the recording itself, not of the model's input
     start_s : when its sound begins on the player's clock, later than 0 in some videos
     candidates, calibre, category : the most probable first; each sums to one
+    gunshot_probability : that a gunshot is in it; None: the model cannot say
+    decision : what may be stated of it
+    resemblance : measures beside the range of the validation; None: the model states none
     shots : in order of time; empty: none was looked for or found
     bursts : runs of shots in quick succession
     warnings : what makes the answer doubtful, such as a file that is cut short
@@ -90,12 +99,36 @@ class RecordingResult:
     candidates: tuple[Score, ...] | None = None
     calibre: tuple[Score, ...] | None = None
     category: tuple[Score, ...] | None = None
+    gunshot_probability: float | None = None
+    decision: Decision | None = None
+    resemblance: Mapping[str, Measure] | None = None
     shots: tuple[ShotResult, ...] = ()
     bursts: tuple[BurstResult, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 RECORDING_FIELDS = tuple(field.name for field in fields(RecordingResult))
+
+
+@dataclass(frozen=True)
+class CombinedResult:
+    """The answer of several recordings of one gun together, as `--same-source` asks for.
+
+    Attributes
+    ----------
+    n_recordings : how many it rests on
+    left_out : paths of those it does not: they failed, or are no gunshots
+    """
+
+    n_recordings: int
+    left_out: tuple[str, ...]
+    label: str | None = None
+    probability: float | None = None
+    candidates: tuple[Score, ...] | None = None
+    calibre: tuple[Score, ...] | None = None
+    category: tuple[Score, ...] | None = None
+    gunshot_probability: float | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -125,12 +158,14 @@ class Results:
     Attributes
     ----------
     detector : None: no shots were looked for
+    same_source : of all recordings together; None: not asked for
     """
 
     model: ModelIdentity
     detector: DetectorIdentity | None
     settings: Mapping[str, Any]
     recordings: tuple[RecordingResult, ...]
+    same_source: CombinedResult | None = None
 
     def to_json(self) -> str:
         """Return the document, one line a recording; the same input gives the same bytes."""
@@ -141,6 +176,10 @@ class Results:
             "detector": None if self.detector is None else vars(self.detector),
             "settings": self.settings,
         }
+        if self.same_source is not None:
+            content = _show_answer(self.same_source)
+            content["left_out"] = [printable(path) for path in self.same_source.left_out]
+            head["same_source"] = content
         return _format_document(head, self.recordings, RECORDING_FIELDS)
 
 
@@ -178,6 +217,11 @@ def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
     content["path"] = printable(recording.path)
     content["error"] = None if recording.error is None else printable(recording.error)
     content["bursts"] = [vars(burst) for burst in recording.bursts]
+    if recording.resemblance is not None:
+        content["resemblance"] = {
+            name: {**vars(measure), "is_usual": measure.is_usual}
+            for name, measure in recording.resemblance.items()
+        }
     del content["shots"]
     texts = {name: _dump(value) for name, value in content.items()}
     texts["shots"] = f"[{', '.join(_dump(show_shot(shot)) for shot in recording.shots)}]"
@@ -215,10 +259,15 @@ def show_shot(shot: ShotResult) -> dict[str, Any]:
     return content
 
 
-def _show_answer(result: RecordingResult | ShotResult) -> dict[str, Any]:
+def _show_answer(result: RecordingResult | ShotResult | CombinedResult) -> dict[str, Any]:
     """Return the fields of a result, scores as mappings."""
     content = dict(vars(result))
-    content["probability"] = None if result.probability is None else _round(result.probability)
+    for name in ("probability", "gunshot_probability"):
+        content[name] = None if content[name] is None else _round(content[name])
+    if result.decision is not None:
+        decision = result.decision
+        p = None if decision.probability is None else _round(decision.probability)
+        content["decision"] = {"level": decision.level, "label": decision.label, "probability": p}
     for name in ("candidates", "calibre", "category"):
         scores = content[name]
         if scores is not None:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotprint.audio import resample
+from shotprint.calibration import apply_calibration
 from shotprint.clips import place_clips
+from shotprint.decisions import LEVEL, Decision, decide
 from shotprint.detection import (
     DetectedShot,
     Detector,
@@ -25,6 +27,7 @@ from shotprint.detection import (
 )
 from shotprint.detection.shots import Timed
 from shotprint.errors import RecordingError
+from shotprint.recognition.judgement import describe_clips, find_gunshot_probability
 from shotprint.recognition.model import LEVEL_RULES, Floats, Model, ModelMetadata
 from shotprint.recognition.results import (
     BurstResult,
@@ -45,11 +48,15 @@ Shot = TypeVar("Shot", bound=Timed)
 
 @dataclass(frozen=True, eq=False)
 class AnsweredShot:
-    """A shot as detected; log-probabilities (n_labels,) and embedding (d,) of its clip."""
+    """A shot as detected; log-probabilities (n_labels,), embedding (d,), traits of its clip.
+
+    The traits are those of `judgement.describe_clips`.
+    """
 
     detected: DetectedShot
     log_probabilities: Floats
     embedding: Floats
+    traits: Floats
 
     @property
     def onset_s(self) -> float:
@@ -70,21 +77,27 @@ def answer_section(section: Section, detector: Detector, model: Model) -> list[A
         return []
     clips = cut_shots(section, shots, model.metadata)
     n_channels, n_shots = clips.shape[:2]
-    log_probabilities, embeddings = run_clips(model, clips.reshape(-1, clips.shape[2]))
-    per_shot = log_probabilities.reshape(n_channels, n_shots, -1).mean(axis=0)
-    embedding = embeddings.reshape(n_channels, n_shots, -1).mean(axis=0)
-    return [AnsweredShot(*each) for each in zip(shots, per_shot, embedding, strict=True)]
+    outputs = run_clips(model, clips.reshape(-1, clips.shape[2]))
+    means = [each.reshape(n_channels, n_shots, -1).mean(axis=0) for each in outputs]
+    return [AnsweredShot(*each) for each in zip(shots, *means, strict=True)]
 
 
-def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats]:
-    """Return log-probabilities (n, n_labels) and embeddings (n, d) of clips (n, n_samples)."""
+def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return log-probabilities (n, n_labels), embeddings (n, d) and traits of clips.
+
+    Parameters
+    ----------
+    clips : (n, n_samples), level as recorded
+    """
     normalize = LEVEL_RULES[model.metadata.level]
     outputs = [
         model.run(np.ascontiguousarray(normalize(clips[start : start + BATCH])))
         for start in range(0, len(clips), BATCH)
     ]
     log_probabilities, embeddings = (np.concatenate(part) for part in zip(*outputs, strict=True))
-    return log_probabilities, embeddings
+    metadata = model.metadata
+    place = metadata.sample_rate_hz, metadata.clip_rule.onset_at_s
+    return log_probabilities, embeddings, describe_clips(metadata.judge, clips, embeddings, place)
 
 
 def cut_shots(section: Section, shots: Sequence[DetectedShot], metadata: ModelMetadata) -> Floats:
@@ -156,11 +169,13 @@ def map_sections(
 
 @dataclass(frozen=True)
 class Answer:
-    """Scores of models, calibres and categories, each the most probable first."""
+    """Scores of models, calibres and categories, each the most probable first; what is stated."""
 
     candidates: tuple[Score, ...]
     calibre: tuple[Score, ...]
     category: tuple[Score, ...]
+    gunshot_probability: float | None
+    decision: Decision
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -169,29 +184,48 @@ class Answer:
         return {"label": best.label, "probability": best.probability, **vars(self)}
 
 
-def answer(log_probabilities: Floats, metadata: ModelMetadata) -> Answer:
-    """Join the log-probabilities (n_clips, n_labels) of clips to one answer."""
+def answer(
+    log_probabilities: Floats, traits: Floats, metadata: ModelMetadata, level: float = LEVEL
+) -> Answer:
+    """Join what a model gives for clips to one answer.
+
+    Parameters
+    ----------
+    log_probabilities, traits : (n_clips, n_labels) and (n_clips, n_traits), see `run_clips`
+    level : the probability from which something is stated
+    """
     probabilities = average(log_probabilities, metadata.calibration)
+    return to_answer(probabilities, find_gunshot_probability(traits), metadata, level)
+
+
+def to_answer(
+    probabilities: NDArray[np.float64],
+    gunshot_probability: float | None,
+    metadata: ModelMetadata,
+    level: float,
+) -> Answer:
+    """Rank probabilities (n_labels,), sum them to calibres and categories, and decide."""
     guns = metadata.labels
-    return Answer(
-        candidates=rank_scores(metadata.label_names, probabilities),
-        calibre=sum_scores([gun.calibre for gun in guns], probabilities),
-        category=sum_scores([gun.category for gun in guns], probabilities),
+    rankings = (
+        rank_scores(metadata.label_names, probabilities),
+        sum_scores([gun.calibre for gun in guns], probabilities),
+        sum_scores([gun.category for gun in guns], probabilities),
     )
+    known_at = metadata.judge.known_at if metadata.judge else 0.0
+    decision = decide(rankings, level, gunshot_probability, known_at)
+    return Answer(*rankings, gunshot_probability, decision)
 
 
 def average(log_probabilities: Floats, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return the probabilities (n_labels,) of a recording from those of its clips.
 
-    The mean of the log-probabilities (n_clips, n_labels), calibrated and normalised again.
+    The mean of the log-probabilities (n_clips, n_labels), calibrated and normalised again: see
+    `shotprint.calibration`.
     """
     if not np.isfinite(log_probabilities).all():
         raise RecordingError("the model gave no finite probabilities for it")
-    logits = log_probabilities.mean(axis=0, dtype=np.float64)
-    logits = logits / calibration.get("temperature", 1.0)
-    odds = np.exp(logits - logits.max())
-    probabilities: NDArray[np.float64] = odds / odds.sum()
-    return probabilities
+    means = log_probabilities.mean(axis=0, dtype=np.float64)
+    return apply_calibration(means, len(log_probabilities), calibration)
 
 
 def to_results(

@@ -170,10 +170,15 @@ class StepSampler(Sampler[tuple[int, int]]):
 
 
 def read_scoring_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
-    """Return the clips that recognition would cut, their level normalised: (n, n_samples).
+    """Return the clips that recognition would cut, their level normalised: (n, n_samples)."""
+    return normalize_level(read_recorded_clips(pack, row, rule))
 
-    The same as ``normalize_level(cut_clips(…).waveforms)`` on the recording, up to the rounding
-    of the pack to 16 bits.
+
+def read_recorded_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
+    """Return the clips that recognition would cut, level as recorded: (n, n_samples).
+
+    The same as ``cut_clips(…).waveforms`` on the recording, up to the rounding of the pack to
+    16 bits.
     """
     rate = pack.settings.sample_rate_hz
     first, end = np.searchsorted(pack.onset_recording, [row, row + 1])
@@ -182,14 +187,14 @@ def read_scoring_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
     length = round(rule.length_s * rate)
     if length == 0 or n_samples <= length:
         samples = pack.read_samples(int(pack.onset_segment[first]), 0, n_samples)
-        return normalize_level(_centre(samples, length)[None])
+        return _centre(samples, length)[None]
     starts = place_clips(pack.onset_sample[first:end], n_samples, rate, rule)
     _, kept = np.unique(starts, return_index=True)
     kept.sort()
     clips = [
         pack.read_samples(int(pack.onset_segment[first + i]), int(starts[i]), length) for i in kept
     ]
-    return normalize_level(np.stack(clips))
+    return np.stack(clips)
 
 
 def _centre(samples: Floats, length: int) -> Floats:

@@ -1,0 +1,73 @@
+"""The calibration as a file, and as the lines that a command shows."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from shotprint.errors import ShotprintError
+from shotprint.training.calibrating.sets import COMMON_RATE_HZ
+
+SCHEMA = "shotprint-calibration/1"
+
+
+def read_calibration(path: str | os.PathLike[str], weights_sha256: str) -> dict[str, Any]:
+    """Return the entries ``calibration`` and ``judgement`` for the card of an export.
+
+    Raises
+    ------
+    ShotprintError : it cannot be read, or was made for other weights
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content["schema"] != SCHEMA:
+            raise ValueError(content["schema"])
+        entries = {"calibration": content["calibration"], "judgement": content.get("judgement", {})}
+    except OSError as error:
+        raise ShotprintError(f"{path} cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise ShotprintError(
+            f"{path} is no calibration; make one with shotprint calibrate"
+        ) from None
+    if content["weights_sha256"] != weights_sha256:
+        raise ShotprintError(
+            f"{path} was made for other weights ({content['weights_sha256'][:12]}…, not "
+            f"{weights_sha256[:12]}…); calibrate this run"
+        )
+    return entries
+
+
+def describe(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that a calibration is shown by."""
+    figures, calibration = content["figures"], content["calibration"]
+    yield (
+        f"temperature {calibration['temperature']:g}; correlation of shots of a recording "
+        f"{calibration['correlation']:g}, of recordings of a source "
+        f"{calibration['source_correlation']:g}"
+    )
+    names = {"recordings_raw": "uncalibrated", "recordings": "calibrated", "clips": "single shots"}
+    for key, name in names.items():
+        parts = [
+            f"{figure} {figures[key][entry]['value']:.4f}{_ends(figures[key][entry])}"
+            for entry, figure in (("log_loss", "log-loss"), ("brier", "Brier"), ("ece", "ECE"))
+        ]
+        yield f"{name} ({figures[key]['n']}): {', '.join(parts)}"
+    for row in figures["decisions"]:
+        error = "–" if row["error"] is None else f"{row['error']:.3f}"
+        counts = ", ".join(f"{name} {n}" for name, n in row["counts"].items())
+        yield f"stated at {row['level']:g}: {row['coverage']:.3f}, wrong {error} ({counts})"
+    if gunshots := figures.get("gunshots"):
+        yield (
+            f"gunshots against other sounds at {COMMON_RATE_HZ} Hz: AUROC {gunshots['auroc']:.4f}; "
+            f"accepted {gunshots['guns_accepted']:.3f} of {gunshots['n_guns']} gunshots, "
+            f"{gunshots['others_accepted']:.3f} of {gunshots['n_others']} other sounds"
+        )
+        for row in gunshots["other_shots"]:
+            accepted = f"accepted {row['accepted']:.3f} of {row['n']}"
+            yield f"other gunshots: AUROC {row['auroc']:.4f}, {accepted}"
+
+
+def _ends(figure: Mapping[str, Any]) -> str:
+    ends = figure["bootstrap"]
+    return f" ({ends[0]:.4f}–{ends[1]:.4f})" if ends else ""

@@ -1,0 +1,152 @@
+"""What is heard: the recordings of packs, and what networks give for their clips."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotprint.audio import resample
+from shotprint.backbones.torch_model import TorchModel
+from shotprint.clips import ClipRule
+from shotprint.errors import ShotprintError
+from shotprint.packing import Pack
+from shotprint.recognition.shots import run_clips
+from shotprint.splits import assign_folds, read_protocol
+from shotprint.training.dataset import read_recorded_clips
+
+MAX_CLIPS = 2
+"""Clips of a recording from which gunshots and other sounds are told apart."""
+COMMON_RATE_HZ = 16000
+"""Every clip is heard as it is and once limited to this rate, or a narrow band would tell which
+sounds are no gunshots: most collections of sounds have a lower rate than recordings of shots."""
+N_FOLDS_OF_OTHERS = 5
+Floats = NDArray[np.float32]
+Clips = list[Floats]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a calibration is made from.
+
+    Attributes
+    ----------
+    run : folder of the training run (or weights) that is to be calibrated
+    crossval : folder of a cross-validation by the same recipe
+    pack : the pack of both
+    shots, others : packs of other gunshots, such as distant ones, and of sounds that are none
+    """
+
+    run: Path
+    crossval: Path
+    pack: Path
+    shots: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Set:
+    """Recordings of a pack.
+
+    Attributes
+    ----------
+    folds, groups : of each recording
+    clips, narrow : of each as recorded, and the first ones limited to the common rate
+    is_shot : whether they are gunshots
+    place : rate in Hz, and where in a clip its onset stands, in seconds
+    """
+
+    folds: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    clips: Clips
+    narrow: Clips
+    is_shot: bool
+    place: tuple[int, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a network gives for the clips of each recording of a set.
+
+    Attributes
+    ----------
+    log_probabilities, embeddings : of each recording, (n_clips, k) and (n_clips, d)
+    """
+
+    log_probabilities: list[Floats]
+    embeddings: list[Floats]
+
+
+def read_folds(sources: Sources, pack: Pack) -> NDArray[np.int64]:
+    path = sources.crossval / "protocol.csv"
+    if not path.is_file() or not (sources.crossval / "crossval.json").is_file():
+        raise ShotprintError(
+            f"{sources.crossval} holds no finished cross-validation; run shotprint crossval first, "
+            "or go on with it with --resume"
+        )
+    protocol = read_protocol(path)
+    if protocol.leaks:
+        raise ShotprintError(
+            f"the protocol {protocol.name!r} of {sources.crossval} leaks, so its answers are surer "
+            "than those for new recordings; calibrate on grouped folds"
+        )
+    return protocol.folds_for(pack.manifest["recording"].tolist())
+
+
+def require_same(network: TorchModel, model: TorchModel, sources: Sources) -> None:
+    ours, theirs = model.metadata, network.metadata
+    if (ours.label_names, ours.clip_rule) != (theirs.label_names, theirs.clip_rule):
+        raise ShotprintError(
+            f"{sources.crossval} is of networks with other labels or clips than {sources.run}; "
+            "cross-validate with the recipe of the run"
+        )
+
+
+def code_truth(pack: Pack, model: TorchModel) -> NDArray[np.int64]:
+    places = {label: place for place, label in enumerate(model.metadata.label_names)}
+    labels = pack.manifest["label"].tolist()
+    if unknown := sorted(set(labels) - set(places)):
+        raise ShotprintError(
+            f"the model does not know {unknown[0]!r} of the pack; give its own pack"
+        )
+    return np.array([places[label] for label in labels])
+
+
+def read_other(pack: Pack, rule: ClipRule, is_shot: bool) -> Set:
+    manifest = pack.manifest
+    has_folds = (manifest["fold"] != "").all()
+    protocol = assign_folds(
+        manifest, "manifest" if has_folds else "group", None if has_folds else N_FOLDS_OF_OTHERS
+    )
+    sounds = read_set(pack, rule, protocol.folds_for(manifest["recording"]), is_shot=is_shot)
+    return dataclasses.replace(sounds, clips=[each[:MAX_CLIPS] for each in sounds.clips])
+
+
+def read_set(pack: Pack, rule: ClipRule, folds: NDArray[np.int64], *, is_shot: bool) -> Set:
+    rate_hz = pack.settings.sample_rate_hz
+    clips = [read_recorded_clips(pack, row, rule) for row in range(len(pack.manifest))]
+    narrow = [
+        resample(resample(each[:MAX_CLIPS], rate_hz, COMMON_RATE_HZ), COMMON_RATE_HZ, rate_hz)
+        for each in clips
+    ]
+    narrow = [each[:, : full.shape[1]] for each, full in zip(narrow, clips, strict=True)]
+    groups = pack.manifest["group"].where(pack.manifest["group"] != "", pack.manifest["recording"])
+    place = (rate_hz, rule.onset_at_s)
+    return Set(folds, groups.to_numpy(dtype=str), clips, narrow, is_shot, place)
+
+
+def hear_both(model: TorchModel, sounds: Set) -> tuple[Heard, Heard]:
+    """Return what a network gives for the clips as recorded and for the narrow ones."""
+    return _hear(model, sounds.clips), _hear(model, sounds.narrow)
+
+
+def _hear(model: TorchModel, clips: Clips) -> Heard:
+    outputs = [run_clips(model, each)[:2] for each in clips]
+    return Heard([each[0] for each in outputs], [each[1] for each in outputs])
+
+
+def take_out_of_fold(own: Set, heard: Mapping[int, Any]) -> Clips:
+    return [heard[fold][0][0].log_probabilities[row] for row, fold in enumerate(own.folds.tolist())]
