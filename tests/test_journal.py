@@ -17,7 +17,14 @@ from shotprint.detection import DetectedShot
 from shotprint.errors import ShotprintError
 from shotprint.recognition.journal import Journal
 from shotprint.recognition.judgement import Measure
-from shotprint.recognition.results import BurstResult, RecordingResult, Score, ShotResult
+from shotprint.recognition.results import (
+    BurstResult,
+    GunSet,
+    GunsResult,
+    RecordingResult,
+    Score,
+    ShotResult,
+)
 from shotprint.recognition.shots import AnsweredShot
 
 IDENTITY = {"model": {"sha256": "a"}, "detector": None, "settings": {"channel": "mix"}}
@@ -39,6 +46,7 @@ RESULT = RecordingResult(
     gunshot_probability=0.75,
     decision=Decision("calibre", "A", 0.95),
     resemblance={"band_hz": Measure(5900.0, 8000.0, 16000.0)},
+    guns=GunsResult((0.75, 0.25, 0.0), (GunSet(("A", "B"), 0.25),)),
     shots=(SHOT,),
     bursts=(BurstResult(1.5, 1.75, 3, 600.0),),
     warnings=("cut short",),

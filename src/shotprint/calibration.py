@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from shotprint.errors import ShotprintError
 
 Floats = NDArray[np.float64]
+CORRELATIONS = ("correlation", "source_correlation", "gun_correlation")
 NO_CALIBRATION: Mapping[str, Any] = {"method": "none"}
 
 
@@ -27,7 +28,7 @@ def check_calibration(name: str, calibration: Mapping[str, Any]) -> None:
     ----------
     name : of the model, for the message
     """
-    correlations = [calibration.get(key, 1.0) for key in ("correlation", "source_correlation")]
+    correlations = [calibration.get(key, 1.0) for key in CORRELATIONS]
     is_known = calibration.get("method") == "none" or (
         calibration.get("method") == "temperature"
         and _is_number(calibration.get("temperature"))

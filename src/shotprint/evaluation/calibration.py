@@ -113,7 +113,7 @@ def fit_temperature(log_probabilities: Floats, truth: Ints) -> float:
         calibration = {"temperature": float(np.exp(log_temperature))}
         return _lose(log_probabilities, np.ones(len(truth)), truth, calibration)
 
-    return float(np.exp(_minimize(lose, np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))))
+    return float(np.exp(minimize(lose, np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))))
 
 
 def fit_correlation(means: Floats, n_clips: Ints, truth: Ints, temperature: float) -> float:
@@ -130,7 +130,7 @@ def fit_correlation(means: Floats, n_clips: Ints, truth: Ints, temperature: floa
             means, n_clips, truth, {"temperature": temperature, "correlation": correlation}
         )
 
-    return _minimize(lose, 0.0, 1.0)
+    return minimize(lose, 0.0, 1.0)
 
 
 def measure_correlation(evidence: Floats, groups: NDArray[Any]) -> float:
@@ -213,7 +213,7 @@ def _bootstrap(
     return [float(low), float(high)]
 
 
-def _minimize(lose: Callable[[float], float], low: float, high: float) -> float:
+def minimize(lose: Callable[[float], float], low: float, high: float) -> float:
     """Golden-section search for the least value in low…high, of a function with one dip."""
     for _ in range(SEARCH_STEPS):
         width = _GOLDEN * (high - low)

@@ -20,7 +20,14 @@ from shotprint.decisions import Decision
 from shotprint.detection import DetectedShot
 from shotprint.errors import ShotprintError
 from shotprint.recognition.judgement import Measure
-from shotprint.recognition.results import BurstResult, RecordingResult, Score, ShotResult
+from shotprint.recognition.results import (
+    BurstResult,
+    GunSet,
+    GunsResult,
+    RecordingResult,
+    Score,
+    ShotResult,
+)
 from shotprint.recognition.shots import AnsweredShot
 
 SCHEMA = "shotprint-journal/1"
@@ -146,9 +153,14 @@ def _to_shot(row: dict[str, Any]) -> AnsweredShot:
 
 
 def _to_recording(row: dict[str, Any]) -> RecordingResult:
+    for shot in row["shots"]:
+        shot["gun"] = None if shot["gun"] is None else Score(**shot["gun"])
     row["shots"] = tuple(ShotResult(**_with_scores(shot)) for shot in row["shots"])
     row["bursts"] = tuple(BurstResult(**burst) for burst in row["bursts"])
     row["warnings"] = tuple(row["warnings"])
+    if row["guns"] is not None:
+        sets = [GunSet(tuple(each["labels"]), each["probability"]) for each in row["guns"]["sets"]]
+        row["guns"] = GunsResult(tuple(row["guns"]["n_probabilities"]), tuple(sets))
     if row["resemblance"] is not None:
         row["resemblance"] = {name: Measure(**m) for name, m in row["resemblance"].items()}
     return RecordingResult(**_with_scores(row))

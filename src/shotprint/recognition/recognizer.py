@@ -34,6 +34,7 @@ from shotprint.recognition.shots import (
     answer_section,
     hear_shots,
     run_clips,
+    tell_guns,
     to_answer,
     to_results,
 )
@@ -202,12 +203,14 @@ class Recognizer:
         resemblance = metadata.judge.compare(traits) if metadata.judge else None
         warnings += explain_unusual(resemblance or {})
         found, bursts = to_results([shot.detected for shot in shots], answers)
+        guns, found = tell_guns(found, shots, metadata)
         return RecordingResult(
             path=recording.name,
             sha256=sha256,
             **{**vars(heard), "warnings": (*heard.warnings, *warnings)},
             **answer(log_probabilities, traits, metadata, level).fields,
             resemblance=resemblance,
+            guns=guns,
             shots=found,
             bursts=bursts,
         )

@@ -18,7 +18,7 @@ SHOTS_SCHEMA = "shotprint-shots/1"
 UNKNOWN = "unknown"
 ANSWER_FIELDS = (
     *("label", "probability", "candidates", "calibre", "category"),
-    *("gunshot_probability", "decision", "resemblance"),
+    *("gunshot_probability", "decision", "resemblance", "guns", "gun"),
 )
 
 
@@ -40,6 +40,7 @@ class ShotResult:
     gap_s : since the onset of the shot before; None: it is the first
     burst : which of the recording's bursts it belongs to, from 0; None: none
     label, …, decision : as of a recording; None where shots were found but not recognised
+    gun : which of the recording's guns fired it, all its shots taken into account; None: not asked
     """
 
     onset_s: float
@@ -56,6 +57,29 @@ class ShotResult:
     category: tuple[Score, ...] | None = None
     gunshot_probability: float | None = None
     decision: Decision | None = None
+    gun: Score | None = None
+
+
+@dataclass(frozen=True)
+class GunSet:
+    """Models that fired all shots of a recording, each at least one."""
+
+    labels: tuple[str, ...]
+    probability: float
+
+
+@dataclass(frozen=True)
+class GunsResult:
+    """How many guns fired the shots of a recording, and which; see `shotprint.guns`.
+
+    Attributes
+    ----------
+    n_probabilities : of 1, 2, 3 guns of different models
+    sets : the most probable sets of models
+    """
+
+    n_probabilities: tuple[float, ...]
+    sets: tuple[GunSet, ...]
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,7 @@ class RecordingResult:
     gunshot_probability : that a gunshot is in it; None: the model cannot say
     decision : what may be stated of it
     resemblance : measures beside the range of the validation; None: the model states none
+    guns : how many guns fired; None: fewer than two shots
     shots : in order of time; empty: none was looked for or found
     bursts : runs of shots in quick succession
     warnings : what makes the answer doubtful, such as a file that is cut short
@@ -102,6 +127,7 @@ class RecordingResult:
     gunshot_probability: float | None = None
     decision: Decision | None = None
     resemblance: Mapping[str, Measure] | None = None
+    guns: GunsResult | None = None
     shots: tuple[ShotResult, ...] = ()
     bursts: tuple[BurstResult, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -217,6 +243,14 @@ def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
     content["path"] = printable(recording.path)
     content["error"] = None if recording.error is None else printable(recording.error)
     content["bursts"] = [vars(burst) for burst in recording.bursts]
+    if recording.guns is not None:
+        content["guns"] = {
+            "n_probabilities": [_round(p) for p in recording.guns.n_probabilities],
+            "sets": [
+                {"labels": list(each.labels), "probability": _round(each.probability)}
+                for each in recording.guns.sets
+            ],
+        }
     if recording.resemblance is not None:
         content["resemblance"] = {
             name: {**vars(measure), "is_usual": measure.is_usual}
@@ -254,6 +288,8 @@ def show_shot(shot: ShotResult) -> dict[str, Any]:
     """Return the fields of a shot as the JSON has them."""
     content = _show_answer(shot)
     content["detection_probability"] = _round(shot.detection_probability)
+    if shot.gun is not None:
+        content["gun"] = {"label": shot.gun.label, "probability": _round(shot.gun.probability)}
     if shot.label is None:
         content = {name: value for name, value in content.items() if name not in ANSWER_FIELDS}
     return content

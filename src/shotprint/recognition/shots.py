@@ -27,10 +27,13 @@ from shotprint.detection import (
 )
 from shotprint.detection.shots import Timed
 from shotprint.errors import RecordingError
+from shotprint.guns import CORRELATION, count_guns
 from shotprint.recognition.judgement import describe_clips, find_gunshot_probability
 from shotprint.recognition.model import LEVEL_RULES, Floats, Model, ModelMetadata
 from shotprint.recognition.results import (
     BurstResult,
+    GunSet,
+    GunsResult,
     Score,
     ShotResult,
     rank_scores,
@@ -42,6 +45,7 @@ BATCH = 4
 """Clips that a model hears at once: more make no recording faster and need more memory."""
 
 RESAMPLING_MARGIN_S = 0.02
+N_SETS = 5  # of guns, that a result names
 T = TypeVar("T")
 Shot = TypeVar("Shot", bound=Timed)
 
@@ -226,6 +230,33 @@ def average(log_probabilities: Floats, calibration: Mapping[str, Any]) -> NDArra
         raise RecordingError("the model gave no finite probabilities for it")
     means = log_probabilities.mean(axis=0, dtype=np.float64)
     return apply_calibration(means, len(log_probabilities), calibration)
+
+
+def tell_guns(
+    results: tuple[ShotResult, ...], shots: Sequence[AnsweredShot], metadata: ModelMetadata
+) -> tuple[GunsResult | None, tuple[ShotResult, ...]]:
+    """Return how many guns fired, and the shots with the gun of each; two shots are needed.
+
+    What is most likely no gunshot is left out.
+    """
+    places = [
+        place
+        for place, result in enumerate(results)
+        if result.gunshot_probability is None or result.gunshot_probability >= 0.5
+    ]
+    if len(places) < 2:
+        return None, results
+    calibration, labels = metadata.calibration, metadata.label_names
+    rows = [average(shots[place].log_probabilities[None], calibration) for place in places]
+    counted = count_guns(np.stack(rows), calibration.get("gun_correlation", CORRELATION))
+    told = list(results)
+    for place, row in zip(places, counted.shots, strict=True):
+        told[place] = dataclasses.replace(results[place], gun=rank_scores(labels, row)[0])
+    sets = [
+        GunSet(tuple(labels[i] for i in members), float(p))
+        for members, p in zip(counted.sets, counted.set_probabilities, strict=True)
+    ]
+    return GunsResult(tuple(counted.n_probabilities.tolist()), tuple(sets[:N_SETS])), tuple(told)
 
 
 def to_results(

@@ -18,6 +18,11 @@ from shotprint.packing import open_pack
 from shotprint.progress import show_progress
 from shotprint.recognition.predictions import write_predictions
 from shotprint.splits import read_protocol
+from shotprint.training.calibrating.composing import (
+    compose_cases,
+    fit_gun_correlation,
+    measure_guns,
+)
 from shotprint.training.calibrating.gunshots import fit_judgement, measure_rejection, measure_usual
 from shotprint.training.calibrating.output import SCHEMA
 from shotprint.training.calibrating.probabilities import fit_probabilities
@@ -68,15 +73,16 @@ def calibrate(
     truth = code_truth(pack, model)
     out_of_fold = take_out_of_fold(own, heard)
     fitted = fit_probabilities(out_of_fold, truth, own, model, firearms)
+    cases = compose_cases(out_of_fold, truth, own, fitted.calibration)
     content = {
         "schema": SCHEMA,
         "shotprint": shotprint.__version__,
         "weights_sha256": model.sha256,
         "pack_content_sha256": pack.content_sha256,
         "protocol_sha256": read_protocol(sources.crossval / "protocol.csv").sha256,
-        "calibration": fitted.calibration,
+        "calibration": {**fitted.calibration, "gun_correlation": fit_gun_correlation(cases)},
     }
-    figures = fitted.figures
+    figures = {**fitted.figures, "guns": measure_guns(cases)}
     if sources.others:
         crossed = {fold: fit_judgement(sets, heard[fold], fold) for fold in heard}
         judgement = dataclasses.replace(

@@ -57,6 +57,14 @@ def describe(content: Mapping[str, Any]) -> Iterator[str]:
         error = "–" if row["error"] is None else f"{row['error']:.3f}"
         counts = ", ".join(f"{name} {n}" for name, n in row["counts"].items())
         yield f"stated at {row['level']:g}: {row['coverage']:.3f}, wrong {error} ({counts})"
+    guns = figures["guns"]
+    yield (
+        f"number of guns, 1 to 3: right in {guns['accuracy']:.3f} of {guns['n']} composed cases "
+        f"(guessing {guns['chance']['accuracy']:.3f}), log-loss {guns['log_loss']:.3f} (guessing "
+        f"{guns['chance']['log_loss']:.3f})"
+    )
+    for row in guns["by_n_guns"]:
+        yield f"  {row['n_guns']} fired: answered 1, 2, 3 in {row['answers']} of {row['n']}"
     if gunshots := figures.get("gunshots"):
         yield (
             f"gunshots against other sounds at {COMMON_RATE_HZ} Hz: AUROC {gunshots['auroc']:.4f}; "
