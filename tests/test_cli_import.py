@@ -125,6 +125,16 @@ def test_every_set_is_imported_by_its_command(
         assert f" {len(recordings)} " in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_copies_are_kept_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("M16/5 (1).wav", "M4/4 (1).wav"):
+        (tmp_path / "toy" / name).parent.mkdir(parents=True)
+        (tmp_path / "toy" / name).write_text("the same")
+    monkeypatch.chdir(tmp_path)
+    for options, labels in (((), ["M16"]), (("--keep-copies",), ["M16", "M4"])):
+        assert run(monkeypatch, "kaggle", "toy", *options) == 0
+        assert read_manifest("set.csv")["label"].tolist() == labels
+
+
 def test_csv_looks_beside_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_csv(tmp_path)
     monkeypatch.chdir(tmp_path)

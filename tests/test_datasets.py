@@ -145,6 +145,13 @@ def test_only_one_importer_recognises_a_set(name: str, tmp_path: Path) -> None:
         assert recognised == [*special, "folder"]
 
 
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in FREE_COLUMNS])
+def test_a_few_recordings_of_a_set_are_not_the_set(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path)
+    others = [f"other/o{number}.wav" for number in range(len(list_sounds(toy.path)))]
+    assert not DATASETS[name].matches(list_folder(write_sounds(toy.path, *others)))
+
+
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "csv"])
 def test_folder_of_another_set_is_told_which_it_looks_like(name: str, tmp_path: Path) -> None:
     toy = TOYS[name](tmp_path)

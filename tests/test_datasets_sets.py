@@ -229,6 +229,7 @@ def test_bgg_takes_and_splits(tmp_path: Path) -> None:
         ("ak", "0", "center", "test", "train", "", "ak_0m_center_0000"),
         ("ak", "0", "center", "train", "test", "", "ak_0m_center_0441"),
         ("m24", "100", "back", "", "train", "", "m24_100m_back_0019"),
+        ("m24", "100", "left", "", "test", "", "m24_100m_left_0049"),
         ("nogun", "", "", "", "test", "", "nogun_None_None_0391"),
     ]
     assert "guessed" in find_remark(imported, "groups are takes")
@@ -374,6 +375,16 @@ def test_csv_with_one_name_in_two_folders_matches_by_path_only(tmp_path: Path) -
     imported = table.import_dir(toy, table=toy / "t.csv", columns=Columns("file", "gun"))
     assert get_columns(imported, "recording", "label") == [("b/2.wav", "B")]
     assert find_remark(imported, "without a row").endswith("(2): a/1.wav, b/1.wav")
+
+
+def test_csv_uses_a_row_once(tmp_path: Path) -> None:
+    toy = write_sounds(tmp_path, "a/1.wav", "b/1.flac", "c/2.wav")
+    rows = [("a/1.flac", "A"), ("c/2.wav", "B"), ("c\\2.wav", "C")]
+    write_rows(toy / "t.csv", ("file", "gun"), rows)
+    imported = table.import_dir(toy, table=toy / "t.csv", columns=Columns("file", "gun"))
+    assert get_columns(imported, "recording", "label") == [("a/1.wav", "A"), ("c/2.wav", "B")]
+    assert find_remark(imported, "without a row").endswith("(1): b/1.flac")
+    assert find_remark(imported, "has one already").endswith("(1): line 4 (c/2.wav)")
 
 
 @pytest.mark.parametrize(

@@ -143,12 +143,12 @@ def make_pulses(sensors: Sequence[str]) -> list[dict[str, str]]:
 
 
 def make_bgg(path: Path) -> Toy:
-    """Two takes of one gun apart, one of another, one clip without a shot."""
+    """Two takes of one gun apart, two of another, one clip without a shot."""
     names = ("ak_0m_center_0000", "ak_0m_center_0001", "m24_100m_back_0019", "nogun_None_None_0391",
-             "ak_0m_center_0441")  # fmt: skip
+             "ak_0m_center_0441", "m24_100m_left_0049")  # fmt: skip
     write_mp3(path / "gun_sound_v2", *(f"{name}.mp3" for name in names))
     parts = {
-        "exp1_train": (0, 4), "exp1_test": (1,), "exp2_train": (1, 2), "exp2_test": (0, 3, 4)
+        "exp1_train": (0, 4), "exp1_test": (1,), "exp2_train": (1, 2), "exp2_test": (0, 3, 4, 5)
     }  # fmt: skip
     for part, places in parts.items():
         rows = [(f"{names[i]}.mp3", *names[i].split("_")[:3]) for i in places]

@@ -25,7 +25,7 @@ from shotprint.datasets.tables import read_table
 
 NAME = "bgg"
 DESCRIPTION = "Sounds of 37 guns of the game PUBG at several distances and directions. No real gun."
-SIZE = "about 2,195 clips of a few seconds, MP3"
+SIZE = "2,195 numbered clips, MP3"
 LABELS = "37 guns by the short names of the game, and nogun for clips without a shot"
 GROUPS = (
     "takes: clips of one gun, distance and direction with consecutive numbers; a guess. The "
@@ -37,7 +37,7 @@ COLUMNS = {
     "number": "number of the clip in the set",
     "exp1": "train or test in the first shipped split, guns from close by; empty: not in it",
     "exp2": "the same for the second, guns with distance and direction",
-    "exp3": "the same for the third, everything",
+    "exp3": "the same for the third, clips of both",
 }
 CITATION = (
     "J. Park, Y. Cho, G. Sim, H. Lee, J. Choo: Enemy spotted: in-game gun sound dataset for "
@@ -46,8 +46,8 @@ CITATION = (
 LICENCE = "non-commercial research only; the sounds belong to the maker of the game"
 HOW_TO_GET = "github.com/junwoopark92/BG-Gun-Sound-Dataset"
 GOOD_FOR = (
-    "Good for training beforehand and for distance and direction in a game. Not for real guns: a "
-    "game plays few samples again and again. Never mix it into figures about real recordings."
+    "Good for training beforehand, and for distance and direction in a game. Not for figures about "
+    "real guns: no real gun was recorded."
 )
 LAYOUT = "gun_sound_v2/<gun>_<distance>m_<direction>_<number>.mp3 and v3_exp<N>_{train,test}.csv"
 

@@ -48,7 +48,7 @@ LICENCE = "CC BY as a whole; each clip CC0, CC BY, CC BY-NC or Sampling+: see th
 HOW_TO_GET = "zenodo.org/records/4060432: dev_audio, eval_audio, ground_truth and metadata"
 GOOD_FOR = (
     "Good for telling shots from almost any other sound. Not for naming a gun: none is named, and "
-    "clips may hold bursts, games and sound effects."
+    "a clip may hold many shots and other sounds beside them."
 )
 LAYOUT = (
     "FSD50K.dev_audio/<fname>.wav, FSD50K.eval_audio/<fname>.wav, "

@@ -23,13 +23,13 @@ from shotprint.datasets.contract import (
     remark_if,
     remark_on_others,
 )
-from shotprint.datasets.tables import Table, find_named, match_table, read_table
+from shotprint.datasets.tables import find_named, match_table, read_table
 
 NAME = "kabealo"
 DESCRIPTION = (
     "Four guns in three firing styles on an outdoor range, heard by many small devices at once."
 )
-SIZE = "2,148 files of about 2 s and more, 44.1 kHz"
+SIZE = "2,148 files, 44.1 kHz"
 LABELS = "4 guns by the folders: .38 revolver, Glock 17, Remington 870, Ruger AR-556"
 GROUPS = (
     "recording session: devices, channels and clips of one shot stay together. Without the table "
@@ -144,38 +144,35 @@ def _ungroup(rows: Mapping[str, Row]) -> list[Row]:
 
 def _join(top: Path, name: str, rows: Mapping[str, Row]) -> tuple[list[Row], tuple[Remark, ...]]:
     """Return the rows with the metadata of each file, or else of its recording without onsets."""
-    table = read_table(top / name, name, "filename", ("recording_session",))
-    table = Table(name, {_to_stem(key): row for key, row in table.rows.items()}, table.remarks)
-    stems = {recording: _to_stem(recording) for recording in rows}
-    found, unmatched = match_table(rows, table, stems.__getitem__)
+    table = read_table(top / name, name, "filename", ("recording_session",), _to_stem)
+    found, unmatched = match_table(rows, table, _to_stem)
     by_source = {key.split("_")[0].lower(): row for key, row in table.rows.items()}
-    joined, unread, unequal = [], [], []
-    for recording, row in rows.items():
-        given = found.get(recording)
-        shared = given or by_source.get(row["source"], {})
-        onsets = _read_onsets((given or {}).get("gunshot_location_in_seconds", ""))
-        if onsets is None:
-            unread.append(recording)
-        n_shots = (given or {}).get("num_gunshots", "")
-        if onsets and n_shots and n_shots != str(len(onsets)):
-            unequal.append(f"{recording} ({n_shots} shots, {len(onsets)} onsets)")
-        joined.append(
-            {
-                **row,
-                "recorder": shared.get("device_name", ""),
-                "session": shared.get("recording_session", ""),
-                "group": shared.get("recording_session", ""),
-                "latitude": shared.get("latitude", ""),
-                "longitude": shared.get("longitude", ""),
-                "n_shots": n_shots,
-                "shot_onsets_s": " ".join(onsets or ()),
-            }
-        )
+    joined = [
+        {
+            **row,
+            **_take_shared(found.get(recording) or by_source.get(row["source"], {})),
+            **_take_shots(found.get(recording, {})),
+        }
+        for recording, row in rows.items()
+    ]
+    counts = {
+        row["recording"]: (row["n_shots"], len(row["shot_onsets_s"].split())) for row in joined
+    }
     return joined, (
         *table.remarks,
         *unmatched,
-        *remark_if(f"recordings whose onsets in {name} are no numbers", unread),
-        *remark_if("recordings with another number of shots than of onsets", unequal),
+        *remark_if(
+            f"recordings whose onsets in {name} are no numbers",
+            [recording for recording, row in found.items() if _read_onsets(row) is None],
+        ),
+        *remark_if(
+            "recordings with another number of shots than of onsets",
+            [
+                f"{r} ({n} shots, {m} onsets)"
+                for r, (n, m) in counts.items()
+                if n and m and n != str(m)
+            ],
+        ),
         *remark_if(
             "recordings without a session; each becomes its own group",
             [row["recording"] for row in joined if not row["group"]],
@@ -183,14 +180,28 @@ def _join(top: Path, name: str, rows: Mapping[str, Row]) -> tuple[list[Row], tup
     )
 
 
+def _take_shared(given: Row) -> Row:
+    """Return what all clips and channels of a recording have in common."""
+    session = given.get("recording_session", "")
+    place = {column: given.get(column, "") for column in ("latitude", "longitude")}
+    return {"recorder": given.get("device_name", ""), "session": session, "group": session, **place}
+
+
+def _take_shots(given: Row) -> Row:
+    """Return number and onsets of the shots of one file."""
+    onsets = _read_onsets(given) or ()
+    return {"n_shots": given.get("num_gunshots", ""), "shot_onsets_s": " ".join(onsets)}
+
+
 def _to_stem(name: str) -> str:
     path = PurePosixPath(name)
     return path.stem if path.suffix.lower() == ".wav" else path.name
 
 
-def _read_onsets(text: str) -> list[str] | None:
+def _read_onsets(given: Row) -> list[str] | None:
     """Return the onsets of ``[0.5 1.2]`` in seconds; None if that is not what it is."""
-    words = text.strip().strip("[]").replace(",", " ").split()
+    text = given.get("gunshot_location_in_seconds", "")
+    words = text.strip("[]").replace(",", " ").split()
     if not all(_NUMBER.fullmatch(word) for word in words):
         return None
     return [f"{float(word):.3f}" for word in words]

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -87,7 +87,7 @@ def import_dir(
     top, path = Path(directory), Path(table)
     listing = list_folder(top)
     wanted = [name for name in (columns.label, columns.group, columns.fold) if name]
-    given = read_table(path, path.name, columns.recording, wanted)
+    given = read_table(path, path.name, columns.recording, wanted, tidy_name)
     found, remarks = _match(listing.recordings, given)
     rows = [_make_row(name, row, columns) for name, row in found.items()]
     labelled = [row for row in rows if row["label"]]
@@ -117,34 +117,35 @@ def import_dir(
 
 def _match(recordings: Sequence[str], table: Table) -> tuple[dict[str, Row], tuple[Remark, ...]]:
     """Return recording → its row, and remarks on loose matches and on what has no counterpart."""
-    keys = {tidy_name(key): row for key, row in table.rows.items()}
-    matched = match_names(recordings, keys)
+    matched = match_names(recordings, table.rows)
     exact = {recording: key for recording, key in matched.items() if key}
-    names = Counter(PurePosixPath(recording).name for recording in recordings)
-    given_names = Counter(PurePosixPath(key).name for key in keys)
-    by_name = {
-        PurePosixPath(key).name: key
-        for key in keys
-        if given_names[PurePosixPath(key).name] == 1 and key not in exact.values()
-    }
+    ours, theirs = _index_by_name(recordings), _index_by_name(table.rows)
+    used = set(exact.values())
     loose = {
-        recording: by_name[PurePosixPath(recording).name]
-        for recording in recordings
-        if recording not in exact
-        and names[PurePosixPath(recording).name] == 1
-        and PurePosixPath(recording).name in by_name
+        ours[name]: theirs[name]
+        for name in sorted(ours.keys() & theirs.keys())
+        if ours[name] not in exact and theirs[name] not in used
     }
     both = {**exact, **loose}
-    differing = [r for r, key in exact.items() if key != tidy_name(r)]
-    return {recording: keys[key] for recording, key in both.items()}, (
+    differing = [recording for recording, key in exact.items() if key != tidy_name(recording)]
+    unused = sorted({*table.rows} - {*both.values()})
+    return {recording: table.rows[key] for recording, key in both.items()}, (
         *remark_if(f"recordings that match {table.name} only without their extension", differing),
-        *remark_if(f"recordings that match {table.name} by their file name only", sorted(loose)),
+        *remark_if(f"recordings that match {table.name} by their file name only", loose),
         *remark_if(
             f"recordings without a row in {table.name}, left out",
             [name for name in recordings if name not in both],
         ),
-        *remark_if(f"rows of {table.name} without a recording", sorted({*keys} - {*both.values()})),
+        *remark_if(f"rows of {table.name} without a recording", unused),
     )
+
+
+def _index_by_name(paths: Collection[str]) -> dict[str, str]:
+    """Return file name → path, for names that occur once."""
+    counts = Counter(PurePosixPath(path).name for path in paths)
+    return {
+        PurePosixPath(path).name: path for path in paths if counts[PurePosixPath(path).name] == 1
+    }
 
 
 def _make_row(name: str, row: Row, columns: Columns) -> Row:

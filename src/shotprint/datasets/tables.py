@@ -28,12 +28,19 @@ class Table:
     remarks: tuple[Remark, ...]
 
 
-def read_table(path: Path, name: str, key: str, required: Sequence[str] = ()) -> Table:
+def read_table(
+    path: Path,
+    name: str,
+    key: str,
+    required: Sequence[str] = (),
+    tidy: Callable[[str], str] = str,
+) -> Table:
     """Read a CSV file whose rows stand alone: one that cannot be read spoils no other.
 
     Parameters
     ----------
     key, required : columns that must be there; a row without a value in `key` is left out
+    tidy : makes one of values in `key` that mean the same
 
     Raises
     ------
@@ -49,12 +56,13 @@ def read_table(path: Path, name: str, key: str, required: Sequence[str] = ()) ->
     keyless, repeated = [], []
     for line, values in numbered:
         row = dict(zip(header, values, strict=True))
-        if not row[key]:
+        value = tidy(row[key])
+        if not value:
             keyless.append(f"line {line}")
-        elif row[key] in rows:
-            repeated.append(f"line {line} ({row[key]})")
+        elif value in rows:
+            repeated.append(f"line {line} ({value})")
         else:
-            rows[row[key]] = row
+            rows[value] = row
     remarks = (
         *remark_if(f"rows of {name} that cannot be read, left out", unreadable, is_loss=True),
         *remark_if(f"rows of {name} without {key}, left out", keyless, is_loss=True),

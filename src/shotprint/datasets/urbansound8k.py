@@ -26,10 +26,11 @@ from shotprint.datasets.tables import find_named, match_table, read_table
 NAME = "urbansound8k"
 DESCRIPTION = "Ten sounds of a city from Freesound, in slices of up to 4 s; one is gun_shot."
 SIZE = "8,732 slices, 374 of them gun_shot; rates and channels as uploaded"
-LABELS = (
-    "air_conditioner, car_horn, children_playing, dog_bark, drilling, engine_idling, gun_shot, "
-    "jackhammer, siren, street_music"
-)
+CLASSES = (
+    "air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling", "engine_idling",
+    "gun_shot", "jackhammer", "siren", "street_music",
+)  # fmt: skip
+LABELS = ", ".join(CLASSES)
 GROUPS = "the Freesound recording (fsID); the ten published folds in the column fold"
 COLUMNS = {
     "occurrence": "number of the occurrence in the recording",
@@ -45,12 +46,11 @@ CITATION = (
 LICENCE = "CC BY-NC; each sound as its uploader chose: see FREESOUNDCREDITS.txt"
 HOW_TO_GET = "urbansounddataset.weebly.com/urbansound8k.html"
 GOOD_FOR = (
-    "Good for telling shots from other sounds: jackhammers and drills are hard. Not for naming a "
-    "gun: none is named, and some shots are sound effects."
+    "Good for telling shots from other sounds of a city, impulsive ones such as jackhammers among "
+    "them. Not for naming a gun: none is named."
 )
 LAYOUT = "audio/fold<N>/<fsID>-<class>-<occurrence>-<slice>.wav and metadata/UrbanSound8K.csv"
 
-CLASSES = tuple(LABELS.split(", "))
 METADATA = "UrbanSound8K.csv"
 DOCUMENTS = ("UrbanSound8K_README.txt", "FREESOUNDCREDITS.txt")
 
