@@ -138,7 +138,7 @@ def test_kabealo_names_doubtful_rows(tmp_path: Path) -> None:
     assert "(3 shots, 1 onsets)" in find_remark(imported, "another number of shots")
     assert find_remark(imported, "has one already").endswith(f"(1): line 6 ({UUIDS[0]}_v0)")
     assert find_remark(imported, "without a session").endswith(f"(1): {get_first(imported)}")
-    assert imported.manifest["group"][0] == imported.manifest["recording"][0]
+    assert imported.manifest["group"][0] == UUIDS[0]
 
 
 def get_first(imported) -> str:

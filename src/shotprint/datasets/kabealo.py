@@ -96,7 +96,7 @@ def import_dir(
     if not rows:
         raise refuse(directory, listing, LAYOUT)
     tables = find_named(listing.others, METADATA)
-    joined, remarks = _join(top, tables[0], rows) if tables else (_ungroup(rows), _MISSING)
+    joined, remarks = _join(top, tables[0], rows) if tables else (list(rows.values()), _MISSING)
     known = find_named(listing.others, METADATA, *OTHER_TABLES, *DOCUMENTS)
     all_remarks = (
         *listing.remarks,
@@ -132,14 +132,11 @@ def _read_name(name: str) -> Row:
         **dict.fromkeys(COLUMNS, ""),
         "recording": name,
         "label": path.parent.name,
+        "group": match["source"].lower(),
         "source": match["source"].lower(),
         "channel": "mean" if match["mean"] else match["number"] or "",
         "clip": match["clip"],
     }
-
-
-def _ungroup(rows: Mapping[str, Row]) -> list[Row]:
-    return [{**row, "group": row["source"]} for row in rows.values()]
 
 
 def _join(top: Path, name: str, rows: Mapping[str, Row]) -> tuple[list[Row], tuple[Remark, ...]]:
@@ -174,8 +171,8 @@ def _join(top: Path, name: str, rows: Mapping[str, Row]) -> tuple[list[Row], tup
             ],
         ),
         *remark_if(
-            "recordings without a session; each becomes its own group",
-            [row["recording"] for row in joined if not row["group"]],
+            "recordings without a session; their group is the uuid, which may tear one shot apart",
+            [row["recording"] for row in joined if not row["session"]],
         ),
     )
 
@@ -183,8 +180,9 @@ def _join(top: Path, name: str, rows: Mapping[str, Row]) -> tuple[list[Row], tup
 def _take_shared(given: Row) -> Row:
     """Return what all clips and channels of a recording have in common."""
     session = given.get("recording_session", "")
-    place = {column: given.get(column, "") for column in ("latitude", "longitude")}
-    return {"recorder": given.get("device_name", ""), "session": session, "group": session, **place}
+    shared = {column: given.get(column, "") for column in ("latitude", "longitude")}
+    shared |= {"recorder": given.get("device_name", ""), "session": session}
+    return {**shared, "group": session} if session else shared
 
 
 def _take_shots(given: Row) -> Row:
