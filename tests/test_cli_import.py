@@ -9,6 +9,7 @@ import pytest
 
 from shotprint.cli import main
 from shotprint.manifest import read_manifest
+from toy_datasets import TOYS, make_csv, make_esc50
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -106,9 +107,57 @@ def test_a_recording_that_cannot_be_read_exits_1(
     assert "left out: M16/gone.wav: No such file" in capsys.readouterr().err
 
 
+def test_every_set_is_imported_by_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {
+        "fsd50k": ("--all-classes",),
+        "kaggle": ("--keep-copies",),
+        "csv": ("--recording", "File", "--label", "Gun", "--group", "Video"),
+    }
+    for name, make in TOYS.items():
+        toy = make(tmp_path / name)
+        output = tmp_path / f"{name}.csv"
+        given = (toy.path / "list.csv", "--audio-dir", toy.path) if name == "csv" else (toy.path,)
+        assert run(monkeypatch, name, *given, "-o", output, *arguments.get(name, ())) == 0
+        recordings = read_manifest(output)["recording"].tolist()
+        assert recordings == toy.import_as(name).manifest["recording"].tolist()
+        assert f" {len(recordings)} " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_copies_are_kept_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("M16/5 (1).wav", "M4/4 (1).wav"):
+        (tmp_path / "toy" / name).parent.mkdir(parents=True)
+        (tmp_path / "toy" / name).write_text("the same")
+    monkeypatch.chdir(tmp_path)
+    for options, labels in (((), ["M16"]), (("--keep-copies",), ["M16", "M4"])):
+        assert run(monkeypatch, "kaggle", "toy", *options) == 0
+        assert read_manifest("set.csv")["label"].tolist() == labels
+
+
+def test_csv_looks_beside_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_csv(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    options = ("--recording", "File", "--label", "Gun", "--fold", "Video", "--only", "M16")
+    assert run(monkeypatch, "csv", "list.csv", *options) == 0
+    assert read_manifest("set.csv")["fold"].tolist() == ["v2", "v2", "v3"]
+
+
+def test_another_set_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_esc50(tmp_path)
+    assert run(monkeypatch, "urbansound8k", tmp_path) == 2
+    shown = capsys.readouterr()
+    assert "expected audio/fold<N>/" in shown.err
+    assert shown.err.endswith("It looks like esc50: shotprint import esc50\n")
+    assert shown.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("csv", "toy/t.csv", "--recording", "a", "--label", "b"), "toy/t.csv cannot be read"),
         (("folder", "absent"), "absent does not exist"),
         (("folder", "toy/M16"), "holds no recordings in class folders (2 recordings directly"),
         (("folder", "toy", "--groups", "absent.csv"), "absent.csv cannot be read"),

@@ -1,145 +1,239 @@
-"""Importers: one contract for all, then what each reads out of folders and file names."""
+"""Importers: one contract for all, then what folder and CADRE read out of names."""
 
 import json
 import os
-import struct
+import re
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from shotprint.datasets import DATASETS, Imported, cadre, folder
+from shotprint.datasets import DATASETS, cadre, folder, import_set
+from shotprint.datasets.contract import PROBED_COLUMNS, list_folder
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.manifest import COLUMNS, read_manifest, write_manifest
 from shotprint.simulation.cadre import POSITIONS, Settings, simulate_set
-
-
-def write_sounds(directory: Path, *names: str, rate_hz: int = 8000) -> Path:
-    """Write a WAV file of 80 samples, different for each name, under every name."""
-    for name in names:
-        samples = name.encode("utf-8", "surrogateescape").ljust(160, b"\0")[:160]
-        head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 196, b"WAVEfmt ", 16, 1, 1, rate_hz, 0, 2, 16)
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_bytes(head + struct.pack("<4sI", b"data", 160) + samples)
-    return directory
-
-
-def get_columns(imported: Imported, *columns: str) -> list[tuple[str, ...]]:
-    """Return the values of some columns, one tuple a recording."""
-    return list(imported.manifest[list(columns)].itertuples(index=False, name=None))
-
-
-def find_remark(imported: Imported, words: str) -> str:
-    """Return the one remark that holds `words`."""
-    (found,) = (str(remark) for remark in imported.remarks if words in str(remark))
-    return found
-
+from toy_datasets import TOYS, find_remark, get_columns, make_cadre, write_sounds
 
 # --- the contract ---------------------------------------------------------------------------
 
-TOY_COPIES: dict[str, Callable[[Path], Path]] = {
-    "folder": lambda path: write_sounds(path, "AK-47/1.wav", "AK-47/2.WAV", "Ä b/x/y.wav"),
-    "cadre": lambda path: write_sounds(
-        path, "Glock45_Zoom/ZM_014A_S01.wav", "M16_Samsung/SA_017B_S02.wav"
-    ),
-}
-FIRST_LABELS = {"folder": "AK-47", "cadre": "Glock45"}
+FREE_COLUMNS = ("folder", "csv")  # the user's own table says what they are
+
+
+def list_sounds(toy: Path) -> list[Path]:
+    """Return the recordings of a toy copy."""
+    return sorted(path for path in toy.rglob("*") if path.suffix.lower() in (".wav", ".mp3"))
 
 
 def test_every_dataset_has_a_toy_copy() -> None:
-    assert set(TOY_COPIES) == set(DATASETS)
-    assert len(DATASETS) >= 2
+    assert set(TOYS) == set(DATASETS)
+    assert len(DATASETS) >= 10
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_importer_describes_itself(name: str) -> None:
     importer = DATASETS[name]
     assert name == importer.NAME
-    for text in (importer.DESCRIPTION, importer.CITATION, importer.LICENCE, importer.HOW_TO_GET):
-        assert len(text) > 10
+    for fact in ("DESCRIPTION", "LABELS", "GROUPS", "CITATION", "LICENCE", "HOW_TO_GET", "LAYOUT"):
+        assert len(getattr(importer, fact)) > 5, fact
+    assert importer.SIZE
+    assert re.fullmatch(r"Good for .*\. (Not|Without) .*\.", importer.GOOD_FOR)
+    assert bool(importer.COLUMNS) == (name not in FREE_COLUMNS)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_importer_makes_a_manifest(name: str, tmp_path: Path) -> None:
-    toy = TOY_COPIES[name](tmp_path / "toy")
-    imported = DATASETS[name].import_dir(toy)
+    toy = TOYS[name](tmp_path / "toy")
+    imported = toy.import_as(name)
     manifest = imported.manifest
     assert tuple(manifest.columns[: len(COLUMNS)]) == COLUMNS
-    assert tuple(manifest.columns[-3:]) == ("duration_s", "sample_rate_hz", "channels")
-    files = {path.relative_to(toy).as_posix() for path in toy.rglob("*.[wW][aA][vV]")}
+    assert tuple(manifest.columns[-3:]) == PROBED_COLUMNS
+    if name not in FREE_COLUMNS:
+        assert set(manifest.columns[len(COLUMNS) : -3]) == set(DATASETS[name].COLUMNS)
+    files = {path.relative_to(toy.path).as_posix() for path in list_sounds(toy.path)}
     assert set(manifest["recording"]) == files
     for row in manifest.itertuples():
-        assert row.sha256 == compute_sha256(row.path) == compute_sha256(toy / row.recording)
-        assert (row.duration_s, row.sample_rate_hz, row.channels) == ("0.010", "8000", "1")
+        assert row.sha256 == compute_sha256(row.path) == compute_sha256(toy.path / row.recording)
+        rate_hz = "44100" if row.recording.endswith(".mp3") else "8000"
+        assert (row.sample_rate_hz, row.channels) == (rate_hz, "1")
+        assert 0.01 <= float(row.duration_s) < 0.3
         assert row.label
         assert row.group
-    assert not imported.failed
+    assert imported.is_complete
+    assert not [str(r) for r in imported.remarks if "by their extension" in str(r)]
     write_manifest(manifest, tmp_path / "set.csv")
     pd.testing.assert_frame_equal(read_manifest(tmp_path / "set.csv"), manifest)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_importer_keeps_going_past_bad_recordings(name: str, tmp_path: Path) -> None:
-    toy = TOY_COPIES[name](tmp_path)
-    first = sorted(path for path in toy.rglob("*") if path.is_file())[0]
-    first.with_name("empty.wav").touch()
-    first.with_name("text.flac").write_text("no sound")
+    toy = TOYS[name](tmp_path)
+    empty, text, gone, *_ = list_sounds(toy.path)
+    empty.write_bytes(b"")
+    text.write_text("no sound")
+    gone.unlink()
     try:
-        first.with_name("gone.wav").symlink_to(toy / "absent.wav")
+        gone.symlink_to(toy.path / "absent.wav")
     except OSError:
         pytest.skip("this system does not let us make symbolic links")
-    imported = DATASETS[name].import_dir(toy)
-    listed = [Path(recording).name for recording in imported.manifest["recording"]]
-    assert "empty.wav" in listed
-    assert "text.flac" in listed
-    assert [Path(recording).name for recording in imported.failed] == ["gone.wav"]
+    imported = toy.import_as(name)
+    listed = {Path(path) for path in imported.manifest["path"]}
+    assert {empty.resolve(), text.resolve()} <= listed
+    assert list(imported.failed) == [gone.relative_to(toy.path).as_posix()]
+    assert not imported.is_complete
     assert "(2): " in find_remark(imported, "cannot be opened as sound")
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_importer_skips_hidden_files(name: str, tmp_path: Path) -> None:
-    toy = TOY_COPIES[name](tmp_path)
-    first = sorted(path for path in toy.rglob("*") if path.is_file())[0].relative_to(toy)
-    before = DATASETS[name].import_dir(toy).manifest
-    write_sounds(toy, f"__MACOSX/{first.parent}/._x.wav", f"{first.parent}/._x.wav")
-    write_sounds(toy, f"__MACOSX/{first}", f".hidden/{first}")
-    after = DATASETS[name].import_dir(toy)
+    toy = TOYS[name](tmp_path)
+    first = list_sounds(toy.path)[0].relative_to(toy.path)
+    before = toy.import_as(name).manifest
+    write_sounds(toy.path, f"__MACOSX/{first.parent}/._x.wav", f"{first.parent}/._x.wav")
+    write_sounds(toy.path, f"__MACOSX/{first}", f".hidden/{first}")
+    after = toy.import_as(name)
     pd.testing.assert_frame_equal(after.manifest, before)
     assert not any("_x" in str(remark) for remark in after.remarks)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_importer_chooses_labels(name: str, tmp_path: Path) -> None:
-    toy = TOY_COPIES[name](tmp_path)
-    label = FIRST_LABELS[name]
-    kept = DATASETS[name].import_dir(toy, only=[label]).manifest
-    left = DATASETS[name].import_dir(toy, exclude=[label]).manifest
+    toy = TOYS[name](tmp_path)
+    whole = toy.import_as(name).manifest
+    label = min(whole["label"])
+    kept = toy.import_as(name, only=[label]).manifest
+    left = toy.import_as(name, exclude=[label]).manifest
     assert set(kept["label"]) == {label}
     assert label not in set(left["label"])
-    assert len(kept) + len(left) == len(DATASETS[name].import_dir(toy).manifest)
-    with pytest.raises(ShotprintError, match=f"label 'M61'; the labels are {label}, "):
-        DATASETS[name].import_dir(toy, exclude=["M61"])
+    assert len(kept) + len(left) == len(whole)
+    with pytest.raises(ShotprintError, match=f"label 'M61'; the labels are {re.escape(label)}, "):
+        toy.import_as(name, exclude=["M61"])
     with pytest.raises(ShotprintError, match="nothing remains"):
-        DATASETS[name].import_dir(toy, only=[label], exclude=[label])
+        toy.import_as(name, only=[label], exclude=[label])
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_importer_refuses_what_is_no_set(name: str, tmp_path: Path) -> None:
-    import_dir = DATASETS[name].import_dir
+    options = TOYS[name](tmp_path / "toy").options
+
+    def import_dir(directory: Path) -> None:
+        DATASETS[name].import_dir(directory, **options)
+
     with pytest.raises(ShotprintError, match="does not exist"):
         import_dir(tmp_path / "absent")
     (tmp_path / "file.wav").touch()
     with pytest.raises(ShotprintError, match="is a file"):
         import_dir(tmp_path / "file.wav")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ShotprintError, match=r"\b0 recordings"):
+    with pytest.raises(ShotprintError, match=r"\b0 recordings") as refused:
         import_dir(tmp_path / "empty")
+    assert f"expected {DATASETS[name].LAYOUT}" in str(refused.value)
     write_sounds(tmp_path / "flat", "a.wav", "b.wav")
     with pytest.raises(ShotprintError, match=r"\b2 recordings"):
         import_dir(tmp_path / "flat")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_only_one_importer_recognises_a_set(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path / "set")
+    for directory in (toy.path, tmp_path):
+        listing = list_folder(directory)
+        recognised = [other for other in DATASETS if DATASETS[other].matches(listing)]
+        special = [] if name in FREE_COLUMNS else [name]
+        assert recognised == [*special, "folder"]
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in FREE_COLUMNS])
+def test_a_few_recordings_of_a_set_are_not_the_set(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path)
+    others = [f"other/o{number}.wav" for number in range(len(list_sounds(toy.path)))]
+    assert not DATASETS[name].matches(list_folder(write_sounds(toy.path, *others)))
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "csv"])
+def test_folder_of_another_set_is_told_which_it_looks_like(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path)
+    asked = "esc50" if name == "bgg" else "bgg"
+    with pytest.raises(ShotprintError) as refused:
+        import_set(asked, toy.path)
+    assert f"expected {DATASETS[asked].LAYOUT}" in str(refused.value)
+    assert str(refused.value).endswith(f"It looks like {name}: shotprint import {name}")
+
+
+def test_folder_of_no_set_is_not_told_anything(tmp_path: Path) -> None:
+    with pytest.raises(ShotprintError) as refused:
+        import_set("esc50", write_sounds(tmp_path, "a.wav"))
+    assert "looks like" not in str(refused.value)
+
+
+# Table of a toy copy, a row for a file that is not there, a file that no row names, what is
+# said of it.
+TABLES = {
+    "kabealo": (
+        "gunshot-audio-all-metadata.csv", "u,absent_v0,g,1,[0.1],P,1,2,A",
+        "glock_17_9mm_caliber/2b07b229-7d2b-4d2b-8f32-c94cbc7b1489_v9.wav", "without a row",
+    ),
+    "urbansound8k": (
+        "metadata/UrbanSound8K.csv", "absent.wav,1,0,4,1,1,6,gun_shot", "fold2/1-6-0-0.wav",
+        "without a row",
+    ),
+    "esc50": ("meta/esc50.csv", "absent.wav,1,0,dog,True,9,A", "1-9-A-0.wav", "without a row"),
+    "fsd50k": ("FSD50K.ground_truth/dev.csv", "99,Dog,/m/2,val", "77.wav", "without a row"),
+    "bgg": (
+        "v3_exp1_train.csv", "absent.mp3,ak,0m,center", "ak_0m_center_0500.wav",
+        "in none of the shipped splits",
+    ),
+    "csv": ("list.csv", "absent.wav,M16,v1,", "z/5.wav", "without a row"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_without_files_files_without_rows_and_bad_rows(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path)
+    table, row, sound, words = TABLES[name]
+    whole = toy.import_as(name)
+    text = (toy.path / table).read_text(encoding="utf-8")
+    (toy.path / table).write_text(f"{text}{row}\ntoo,few\n\n", encoding="utf-8")
+    write_sounds(toy.path, sound)
+    imported = toy.import_as(name)
+    absent = re.split(r"[,.]", row.removeprefix("u,"))[0]
+    assert f"(1): {absent}" in find_remark(imported, "without a recording")
+    line = text.count("\n") + 2
+    assert f"left out (1): line {line} (2 values" in find_remark(imported, "cannot be read")
+    assert f"(1): {sound}" in find_remark(imported, words)
+    assert not imported.is_complete
+    kept = imported.manifest[imported.manifest["recording"] != sound].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, whole.manifest)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_without_its_columns(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path)
+    path = toy.path / TABLES[name][0]
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([header.swapcase(), *rows]), encoding="utf-8")
+    if name == "csv":
+        path.write_text("\n".join([header.replace("Gun", "Gat"), *rows]), encoding="utf-8")
+    with pytest.raises(ShotprintError, match=r"has no column .*; its columns are "):
+        toy.import_as(name)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "csv"])
+def test_missing_table_is_said(name: str, tmp_path: Path) -> None:
+    toy = TOYS[name](tmp_path)
+    for path in toy.path.rglob("*.csv"):
+        path.unlink()
+    if name in ("esc50", "fsd50k"):  # nothing else says what is heard
+        with pytest.raises(ShotprintError, match=r"expected .*csv"):
+            toy.import_as(name)
+        return
+    imported = toy.import_as(name)
+    assert set(imported.manifest["recording"]) == {
+        path.relative_to(toy.path).as_posix() for path in list_sounds(toy.path)
+    }
+    assert [str(r) for r in imported.remarks if "there" in str(r)]
 
 
 # --- any folder -----------------------------------------------------------------------------
@@ -399,7 +493,7 @@ def test_cadre_reports_what_does_not_fit(tmp_path: Path) -> None:
 
 
 def test_simulated_sets_are_marked(tmp_path: Path) -> None:
-    toy = TOY_COPIES["cadre"](tmp_path)
+    toy = make_cadre(tmp_path).path
     assert set(cadre.import_dir(toy).manifest["simulated"]) == {"false"}
     (toy / "simulation.json").write_text(json.dumps({"seed": 0}), encoding="utf-8")
     imported = cadre.import_dir(toy)

@@ -81,6 +81,7 @@ def describe_failure(error: OSError) -> str:
 from shotprint.cli.calibrate import calibrate  # noqa: E402
 from shotprint.cli.crossval import crossval  # noqa: E402
 from shotprint.cli.cut import cut  # noqa: E402
+from shotprint.cli.datasets import show_datasets  # noqa: E402
 from shotprint.cli.detect import detect  # noqa: E402
 from shotprint.cli.embed import embed  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
@@ -98,6 +99,7 @@ from shotprint.cli.train_detector import train_detector  # noqa: E402
 app.command("calibrate")(calibrate)
 app.command("crossval")(crossval)
 app.command("cut")(cut)
+app.command("datasets")(show_datasets)
 app.command("detect")(detect)
 app.command("embed")(embed)
 app.command("evaluate")(evaluate)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,33 @@ Only = Annotated[list[str], typer.Option(help="Keep this label; may be given aga
 Exclude = Annotated[list[str], typer.Option(help="Leave this label out; may be given again.")]
 
 
+# Sets whose importers take nothing but the folder and labels.
+SETS = {
+    "cadre": "The CADRE (NIJ) set: 18 guns; recorder, position, distance and shot by file names.",
+    "kabealo": "Kabealo et al.: four guns heard by many devices; sessions, devices and onsets.",
+    "shotspotter": "ShotSpotter in Pittsburgh: three handguns in a city; distances and onsets.",
+    "bgg": "BGG: 37 guns of the game PUBG; distance, direction and the shipped splits.",
+    "urbansound8k": "UrbanSound8K: ten sounds of a city, one of them gun_shot; ten folds.",
+    "esc50": "ESC-50: fifty everyday sounds, no gunshots; five folds.",
+}
+
+
+def _add_set(name: str, summary: str) -> None:
+    def import_one(
+        directory: Directory,
+        output: Output = Path("set.csv"),
+        only: Only = [],  # noqa: B006
+        exclude: Exclude = [],  # noqa: B006
+    ) -> None:
+        _import(name, directory, output, only=only, exclude=exclude)
+
+    import_app.command(name, help=summary)(import_one)
+
+
+for _name, _summary in SETS.items():
+    _add_set(_name, _summary)
+
+
 @import_app.command("folder")
 def import_folder(
     directory: Directory,
@@ -35,24 +62,66 @@ def import_folder(
     exclude: Exclude = [],  # noqa: B006
 ) -> None:
     """Any sounds with one folder a class: the folders directly below DIR are the labels."""
-    from shotprint.datasets import folder
-
-    _check_output(output)
-    _write(folder.import_dir(directory, groups=groups, only=only, exclude=exclude), output)
+    _import("folder", directory, output, groups=groups, only=only, exclude=exclude)
 
 
-@import_app.command("cadre")
-def import_cadre(
+@import_app.command("kaggle")
+def import_kaggle(
     directory: Directory,
     output: Output = Path("set.csv"),
+    keep_copies: Annotated[
+        bool, typer.Option("--keep-copies", help="Keep M4, which is M16 again byte for byte.")
+    ] = False,
     only: Only = [],  # noqa: B006
     exclude: Exclude = [],  # noqa: B006
 ) -> None:
-    """The CADRE (NIJ) set: 18 guns; recorder, position, distance and shot by file names."""
-    from shotprint.datasets import cadre
+    """The gunshot set on Kaggle: nine guns of online videos; groups are a guess."""
+    _import("kaggle", directory, output, keep_copies=keep_copies, only=only, exclude=exclude)
+
+
+@import_app.command("fsd50k")
+def import_fsd50k(
+    directory: Directory,
+    output: Output = Path("set.csv"),
+    all_classes: Annotated[
+        bool, typer.Option("--all-classes", help="List clips without gunshots, too.")
+    ] = False,
+    only: Only = [],  # noqa: B006
+    exclude: Exclude = [],  # noqa: B006
+) -> None:
+    """FSD50K: its gunshots, or all of its 200 classes; the uploader is the group."""
+    _import("fsd50k", directory, output, all_classes=all_classes, only=only, exclude=exclude)
+
+
+@import_app.command("csv")
+def import_csv(
+    table: Annotated[Path, typer.Argument(metavar="TABLE.CSV", help="A row a recording.")],
+    recording: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column of paths below the folder, or of names.")
+    ],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of labels.")],
+    audio_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The recordings; default: beside the table.")
+    ] = None,
+    output: Output = Path("set.csv"),
+    group: Annotated[str, typer.Option(metavar="COLUMN", help="Column of groups.")] = "",
+    fold: Annotated[str, typer.Option(metavar="COLUMN", help="Column of folds.")] = "",
+    only: Only = [],  # noqa: B006
+    exclude: Exclude = [],  # noqa: B006
+) -> None:
+    """Any recordings that a CSV file lists: name its columns; further columns join."""
+    from shotprint.datasets.table import Columns
+
+    columns = Columns(recording, label, group, fold)
+    directory = table.parent if audio_dir is None else audio_dir
+    _import("csv", directory, output, table=table, columns=columns, only=only, exclude=exclude)
+
+
+def _import(name: str, directory: Path, output: Path, **options: Any) -> None:
+    from shotprint.datasets import import_set
 
     _check_output(output)
-    _write(cadre.import_dir(directory, only=only, exclude=exclude), output)
+    _write(import_set(name, directory, **options), output)
 
 
 def _check_output(output: Path) -> None:

@@ -14,18 +14,49 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from shotprint.datasets.contract import Imported, Remark, Row, finish_import, list_folder, remark_if
-from shotprint.errors import ShotprintError
-from shotprint.manifest import list_examples
+from shotprint.datasets.contract import (
+    Imported,
+    Listing,
+    Remark,
+    Row,
+    finish_import,
+    is_most,
+    list_folder,
+    refuse,
+    remark_if,
+    remark_on_others,
+)
 
 NAME = "cadre"
 DESCRIPTION = (
     "18 guns at twenty distances and directions, heard by three recorders. Nearly every gun "
     "model is one gun on one site, so model, individual gun and session cannot be told apart."
 )
+SIZE = "18 guns (Glock9 twice) in twenty positions, by three recorders"
+LABELS = "18 gun models"
+GROUPS = (
+    "NNN of the file name: all shots of a gun set at a position block, all recorders, both "
+    "geometries; inferred from the names"
+)
+COLUMNS = {
+    "recorder": "Zoom, Samsung or iPhone",
+    "set_number": "gun set, 1 to 20",
+    "position": "position block, 0 to 10",
+    "geometry": "letter of the recording geometry in the block",
+    "azimuth_deg": "0 down-range, 180 behind the shooter",
+    "distance_m": "distance of the recorder in metres",
+    "shot": "number of the shot",
+    "shot_id": "the same for all recorders that heard the shot",
+    "simulated": "true if shotprint simulate wrote the set",
+}
 CITATION = "CADRE Forensics, Gunshot Audio Forensics Dataset; report NIJ 252947"
 LICENCE = "on the makers' terms; it may not be redistributed"
 HOW_TO_GET = "register at cadreforensics.com/audio"
+GOOD_FOR = (
+    "Good for the gun model at known distances and directions, and for recorders and positions "
+    "that were not trained on. Not for telling two guns of one model apart, nor for other sites."
+)
+LAYOUT = "<Gun>_<Recorder>/<RR>_<NNN><L>_S<SS>.wav, such as Glock45_Zoom/ZM_014A_S01.wav"
 
 SIMULATION_MARK = "simulation.json"
 SIMULATION_FILES = (SIMULATION_MARK, "simulation.csv", "SIMULATED.txt")
@@ -91,6 +122,16 @@ class _Place:
     recorder: str
 
 
+def matches(listing: Listing) -> bool:
+    """Tell whether most recordings are named as those of the set, below folders of its guns."""
+    named = [
+        name
+        for name in listing.recordings
+        if _read_place("", name).label and _FILE_NAME.fullmatch(PurePosixPath(name).stem.upper())
+    ]
+    return is_most(named, listing.recordings)
+
+
 def import_dir(
     directory: str | os.PathLike[str],
     *,
@@ -118,16 +159,12 @@ def import_dir(
     }
     unmatched = [name for name in places if name not in rows]
     if not rows:
-        raise ShotprintError(
-            f"no folder of {directory} names a gun of the CADRE set ({len(unmatched)} recordings: "
-            f"{list_examples(unmatched)}); name the folders <Gun>_<Recorder>, such as "
-            "Glock45_Zoom, or use: shotprint import folder"
-        )
-    others = [name for name in listing.others if name not in SIMULATION_FILES]
+        found = f"no folder that names a gun of the CADRE set ({len(unmatched)} recordings)"
+        raise refuse(directory, listing, LAYOUT, found)
     remarks = (
         *listing.remarks,
         *remark_if("recordings in no folder that names a gun, left out", unmatched),
-        *remark_if("files that are no recordings, by their extension", others),
+        *remark_on_others(listing, SIMULATION_FILES),
         *_remark_on_names(rows.values()),
         *remark_if(
             "recordings in the folder of another recorder; the file name is believed",

@@ -61,14 +61,36 @@ class Imported:
 
 
 class Importer(Protocol):
-    """What each importer module offers."""
+    """What each importer module offers.
+
+    Attributes
+    ----------
+    DESCRIPTION, SIZE, LABELS, GROUPS : what it is, how much, what is named, what stays together
+    COLUMNS : further columns of its manifests → what stands there; those of a user's own table
+        cannot be known and come on top
+    GOOD_FOR : what the set is good for, and what not
+    LAYOUT : what a folder must hold, to say it where it does not
+    """
 
     NAME: str
     DESCRIPTION: str
+    SIZE: str
+    LABELS: str
+    GROUPS: str
+    COLUMNS: dict[str, str]
     CITATION: str
     LICENCE: str
     HOW_TO_GET: str
+    GOOD_FOR: str
+    LAYOUT: str
     import_dir: Callable[..., Imported]
+
+    def matches(self, listing: "Listing") -> bool:
+        """Tell whether the files of a folder look like this set; none is read."""
+
+
+class WrongLayoutError(ShotprintError):
+    """The folder does not hold the set that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +175,32 @@ def finish_import(
         *_remark_on_twins(manifest),
     )
     return Imported(manifest, remarks, failed)
+
+
+def refuse(
+    directory: str | os.PathLike[str], listing: Listing, layout: str, found: str = ""
+) -> WrongLayoutError:
+    """Return the error for a folder that does not have the layout of a set.
+
+    Parameters
+    ----------
+    layout : what was expected
+    found : what was found of it, if anything
+    """
+    counts = f"{len(listing.recordings)} recordings and {len(listing.others)} other files"
+    unseen = "".join(f"; {remark}" for remark in listing.remarks)
+    return WrongLayoutError(f"{directory} holds {found or counts}{unseen}; expected {layout}")
+
+
+def remark_on_others(listing: Listing, known: Iterable[str] = ()) -> tuple[Remark, ...]:
+    """Return a remark on the files that are neither recordings nor a `known` part of the set."""
+    others = sorted({*listing.others} - {*known})
+    return remark_if("files that are no recordings, by their extension", others)
+
+
+def is_most(names: Iterable[object], of: Sequence[object]) -> bool:
+    """Tell whether `names` are more than half of at least one."""
+    return 2 * len(list(names)) > len(of)
 
 
 def remark_if(sentence: str, names: Iterable[str], *, is_loss: bool = False) -> tuple[Remark, ...]:

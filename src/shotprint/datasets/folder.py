@@ -1,27 +1,40 @@
 """Any sounds with one folder a class, and a table of groups beside them if there is one."""
 
 import os
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 
 from shotprint.datasets.contract import (
     Imported,
+    Listing,
     Remark,
     Row,
     finish_import,
     list_folder,
+    refuse,
     remark_if,
+    remark_on_others,
 )
+from shotprint.datasets.tables import match_names, tidy_name
 from shotprint.errors import ShotprintError
 from shotprint.manifest import list_examples, read_rows
 
 NAME = "folder"
 DESCRIPTION = "Any sounds: the class is the folder directly below DIR, whatever is nested inside."
+SIZE = "any"
+LABELS = "the names of the folders"
+GROUPS = (
+    "the column group of the table given with --groups; without it every recording (or set of "
+    "identical files) is a group of its own"
+)
+COLUMNS: dict[str, str] = {}
 CITATION = "none: your own recordings, or any set in this layout"
 LICENCE = "as the recordings are published"
 HOW_TO_GET = "put the recordings of each class into a folder named after it"
+GOOD_FOR = (
+    "Good for your own guns and sounds. Without groups, grouped figures are no better than "
+    "random ones."
+)
+LAYOUT = "<class>/…/<any recording>: a folder for each class"
 
 UNKNOWN_GROUPS = (
     "groups are unknown: each recording (or set of identical files) is a group of its own, so "
@@ -30,6 +43,11 @@ UNKNOWN_GROUPS = (
 )
 BESIDE = " (one lies in the folder)"
 _NOT_JOINED = ("recording", "path", "sha256", "label")
+
+
+def matches(listing: Listing) -> bool:
+    """Tell whether there are recordings in folders."""
+    return any("/" in name for name in listing.recordings)
 
 
 def import_dir(
@@ -62,16 +80,15 @@ def import_dir(
     ]
     unclassed = [name for name in listing.recordings if "/" not in name]
     if not rows:
-        raise ShotprintError(
-            f"{directory} holds no recordings in class folders ({len(unclassed)} recordings "
-            f"directly in it, {len(listing.others)} other files); "
-            + "".join(f"{remark}; " for remark in listing.remarks)
-            + "put the recordings of each class into a folder of its own"
+        found = (
+            f"no recordings in class folders ({len(unclassed)} recordings directly in it, "
+            f"{len(listing.others)} other files)"
         )
+        raise refuse(directory, listing, LAYOUT, found)
     remarks = [
         *listing.remarks,
         *remark_if("recordings in no class folder, left out", unclassed),
-        *remark_if("files that are no recordings, by their extension", listing.others),
+        *remark_on_others(listing),
     ]
     if groups is None:
         beside = "groups.csv" in listing.others
@@ -93,12 +110,12 @@ def join_groups(
         A table without the column recording, or with two rows for one recording.
     """
     table, _ = read_rows(groups, ("recording",))
-    keys = table["recording"].map(_tidy)
+    keys = table["recording"].map(tidy_name)
     if keys.duplicated().any():
         names = keys[keys.duplicated()].tolist()
         raise ShotprintError(f"{groups} has two rows for {list_examples(names)}; keep one")
     given: dict[str, Row] = dict(zip(keys, table.to_dict("records"), strict=True))
-    matches = _match([row["recording"] for row in rows], given)
+    matches = match_names([row["recording"] for row in rows], given)
     empty = {column: "" for column in table.columns if column not in _NOT_JOINED}
     joined: list[Row] = []
     contradicting: list[str] = []
@@ -107,7 +124,7 @@ def join_groups(
         joined.append({**row, **{column: found.get(column, "") for column in empty}})
         if found.get("label", row["label"]) != row["label"]:
             contradicting.append(f"{row['recording']} ({found['label']})")
-    loose = [name for name, key in matches.items() if key and key != _tidy(name)]
+    loose = [name for name, key in matches.items() if key and key != tidy_name(name)]
     return joined, (
         *remark_if(f"recordings that match {groups} only without their extension", loose),
         *remark_if(
@@ -122,27 +139,3 @@ def join_groups(
             [row["recording"] for row in joined if not row.get("group")],
         ),
     )
-
-
-def _match(recordings: Iterable[str], given: Iterable[str]) -> dict[str, str]:
-    """Return recording → the one of `given` that names it, exactly or by its stem; else empty."""
-    exact = set(given)
-    by_stem = defaultdict(list)
-    for name in exact:
-        by_stem[_stem(name)].append(name)
-    matches = {}
-    for recording in recordings:
-        key = _tidy(recording)
-        alike = by_stem.get(_stem(key), [])
-        matches[recording] = key if key in exact else alike[0] if len(alike) == 1 else ""
-    return matches
-
-
-def _tidy(name: str) -> str:
-    # macOS may store names decomposed, Windows tools write backslashes.
-    name = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
-    return name.removeprefix("./")
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).parent / PurePosixPath(name).stem)
