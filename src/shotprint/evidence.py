@@ -166,7 +166,9 @@ class LikelihoodCalibration:
         try:
             return _read(cls, content)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise ShotprintError(f"a damaged calibration of likelihood ratios; {_EXPECTED}") from None
+            raise ShotprintError(
+                f"a damaged calibration of likelihood ratios; {_EXPECTED}"
+            ) from None
 
 
 _EXPECTED = f"{FORMAT} was expected; write it with: shotprint validate"
@@ -198,7 +200,9 @@ def _read(cls: type[LikelihoodCalibration], content: Mapping[str, Any]) -> Likel
     )
     finite = np.isfinite([*numbers.values(), *(end for pair in replicates for end in pair)]).all()
     in_order = calibration.lower <= 0 <= calibration.upper and calibration.slope >= 0
-    if not (finite and in_order and 0 < calibration.confidence < 1 and len(set(values.values())) > 1):
+    if not (
+        finite and in_order and 0 < calibration.confidence < 1 and len(set(values.values())) > 1
+    ):
         raise ValueError("out of range")
     if calibration.hypothesis not in HYPOTHESES:
         raise ValueError("no such hypothesis")
