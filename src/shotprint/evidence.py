@@ -22,6 +22,7 @@ from shotprint.errors import ShotprintError
 
 FORMAT = "shotprint-likelihood/1"
 HYPOTHESES = ("model", "calibre", "category")
+SCORES_AT_ONCE = 10_000  # times the number of replicates: 32 MB
 MIN_PROBABILITY = 1e-9  # of a gun: smaller ones, 0 among them, are taken as this
 
 Hypothesis = Literal["model", "calibre", "category"]
@@ -131,17 +132,22 @@ class LikelihoodCalibration:
         """Return the likelihood ratios of scores, any shape; ±inf ends at a bound, NaN stays."""
         scores = np.asarray(scores, float)
         free = apply_affine(scores, self.slope, self.intercept)
-        slopes, intercepts = np.array(self.replicates or [(self.slope, self.intercept)]).T
-        drawn = apply_affine(scores[..., None], slopes, intercepts)
-        tail = 50 * (1 - self.confidence)
-        drawn = np.clip(drawn, self.lower, self.upper)
-        low, high = np.percentile(drawn, [tail, 100 - tail], axis=-1)
+        blocks = np.array_split(scores.ravel(), scores.size // SCORES_AT_ONCE + 1)
+        low, high = np.concatenate([self._bracket(block) for block in blocks], axis=1)
         return Evidence(
             llr=np.clip(free, self.lower, self.upper),
-            low=low,
-            high=high,
+            low=low.reshape(scores.shape),
+            high=high.reshape(scores.shape),
             is_bounded=(free < self.lower) | (free > self.upper),
         )
+
+    def _bracket(self, scores: Floats) -> Floats:
+        """Return the ends of the intervals of llrs of scores (n,): (2, n)."""
+        slopes, intercepts = np.array(self.replicates or [(self.slope, self.intercept)]).T
+        drawn = apply_affine(scores[:, None], slopes, intercepts)
+        tail = 50 * (1 - self.confidence)
+        ends = [tail, 100 - tail]
+        return np.asarray(np.percentile(np.clip(drawn, self.lower, self.upper), ends, axis=1))
 
     def to_json(self) -> str:
         """Return the calibration as JSON text, read back by `from_json` without loss."""

@@ -64,10 +64,10 @@ def validate(
     read = read_predictions(predictions, manifest)
     inputs = {path.as_posix(): compute_sha256(path) for path in files}
     settings = Settings(
-        hypothesis.value,
-        [name for name in condition if name != "none"] if condition else None,
-        Resampling(resamples, seed),
-        inputs[predictions.as_posix()],
+        hypothesis=hypothesis.value,
+        conditions=[name for name in condition if name != "none"] if condition else None,
+        resampling=Resampling(resamples, seed),
+        predictions_sha256=inputs[predictions.as_posix()],
     )
     validation = run(read, read_firearms(firearms), settings)
     for warning in validation.report["warnings"]:

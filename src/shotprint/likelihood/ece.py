@@ -41,10 +41,14 @@ def compute_ece(trials: Trials, prior_log_odds: ArrayLike) -> Floats:
         return np.full(priors.shape, np.nan)
     counted = trials.pick(trials.weights > 0)
     h1, shares = counted.is_h1, counted.shares
-    posterior = priors[:, None] + counted.values
-    p = expit(LN10 * priors)
-    lost_h1 = bits(-posterior[:, h1]) @ shares[h1]
-    return np.asarray(p * lost_h1 + (1 - p) * (bits(posterior[:, ~h1]) @ shares[~h1]))
+
+    def lose(prior: float) -> float:
+        posterior = prior + counted.values
+        p = expit(LN10 * prior)
+        lost_h1 = bits(-posterior[h1]) @ shares[h1]
+        return float(p * lost_h1 + (1 - p) * (bits(posterior[~h1]) @ shares[~h1]))
+
+    return np.array([lose(prior) for prior in priors])
 
 
 def compute_ece_curves(trials: Trials, prior_log_odds: ArrayLike) -> EceCurves:

@@ -1,5 +1,6 @@
 """The whole validation: from out-of-fold predictions to llrs, figures and a calibration to use."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,6 @@ from shotprint.likelihood.trials import Floats, Trials
 SCHEMA = "shotprint-validation/1"
 MIN_RECORDINGS = 10  # below, a condition gets no figures
 MIN_GROUPS = 3  # below, they get no intervals
-N_REPLICATES = 400  # of slope and intercept
 DEFAULT_RESAMPLING = Resampling(n_resamples=1000)
 _NOT_CONDITIONS = ("fold", "group")
 
@@ -45,12 +45,14 @@ class Settings:
     hypothesis : what H1 and H2 are about
     conditions : columns to show figures by; None for those that are worth it
     resampling : of the intervals of figures
+    n_replicates : of slope and intercept, for the intervals of llrs
     predictions_sha256 : of the file of predictions
     """
 
     hypothesis: Hypothesis = "model"
     conditions: Sequence[str] | None = None
     resampling: Resampling = DEFAULT_RESAMPLING
+    n_replicates: int = 400
     predictions_sha256: str = ""
 
 
@@ -109,7 +111,7 @@ def validate(
             "n_resamples": settings.resampling.n_resamples,
             "seed": settings.resampling.seed,
             "confidence": settings.resampling.confidence,
-            "n_replicates": N_REPLICATES,
+            "n_replicates": settings.n_replicates,
         },
         "crossfit": _describe_crossfit(fitted),
         "all": _measure_part(claims, evidence.llr, everyone, settings.resampling),
@@ -150,7 +152,7 @@ def _make_calibration(
 ) -> LikelihoodCalibration:
     """Add to a fit on some recordings (mask (n,)) what it is about and how sure it is."""
     assert isinstance(fit.calibrator, Affine)
-    resampling = Resampling(N_REPLICATES, settings.resampling.seed, settings.resampling.confidence)
+    resampling = dataclasses.replace(settings.resampling, n_resamples=settings.n_replicates)
     trials = claims.to_trials().pick(claims.repeat(which))
     replicates = bootstrap_affine(
         trials, claims.repeat(claims.groups)[claims.repeat(which)], resampling
