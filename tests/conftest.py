@@ -1,5 +1,7 @@
 """Fixtures that several test files use."""
 
+import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,17 @@ def toy_detector(tmp_path_factory) -> Path:
     from toy import write_toy_detector
 
     return write_toy_detector(tmp_path_factory.mktemp("toy") / "rise.onnx")
+
+
+@pytest.fixture(scope="session")
+def read_schema():
+    """Return the validator of a shipped JSON Schema, by its name without ``.json``."""
+    jsonschema = pytest.importorskip("jsonschema")
+
+    def read(name):
+        path = resources.files("shotprint") / "schemas" / f"{name}.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(content)
+        return jsonschema.Draft202012Validator(content)
+
+    return read

@@ -22,6 +22,7 @@ from shotprint.errors import ShotprintError
 
 FORMAT = "shotprint-likelihood/1"
 HYPOTHESES = ("model", "calibre", "category")
+SCORES_AT_ONCE = 10_000  # times the number of replicates: 32 MB
 MIN_PROBABILITY = 1e-9  # of a gun: smaller ones, 0 among them, are taken as this
 
 Hypothesis = Literal["model", "calibre", "category"]
@@ -131,17 +132,22 @@ class LikelihoodCalibration:
         """Return the likelihood ratios of scores, any shape; ±inf ends at a bound, NaN stays."""
         scores = np.asarray(scores, float)
         free = apply_affine(scores, self.slope, self.intercept)
-        slopes, intercepts = np.array(self.replicates or [(self.slope, self.intercept)]).T
-        drawn = apply_affine(scores[..., None], slopes, intercepts)
-        tail = 50 * (1 - self.confidence)
-        drawn = np.clip(drawn, self.lower, self.upper)
-        low, high = np.percentile(drawn, [tail, 100 - tail], axis=-1)
+        blocks = np.array_split(scores.ravel(), scores.size // SCORES_AT_ONCE + 1)
+        low, high = np.concatenate([self._bracket(block) for block in blocks], axis=1)
         return Evidence(
             llr=np.clip(free, self.lower, self.upper),
-            low=low,
-            high=high,
+            low=low.reshape(scores.shape),
+            high=high.reshape(scores.shape),
             is_bounded=(free < self.lower) | (free > self.upper),
         )
+
+    def _bracket(self, scores: Floats) -> Floats:
+        """Return the ends of the intervals of llrs of scores (n,): (2, n)."""
+        slopes, intercepts = np.array(self.replicates or [(self.slope, self.intercept)]).T
+        drawn = apply_affine(scores[:, None], slopes, intercepts)
+        tail = 50 * (1 - self.confidence)
+        ends = [tail, 100 - tail]
+        return np.asarray(np.percentile(np.clip(drawn, self.lower, self.upper), ends, axis=1))
 
     def to_json(self) -> str:
         """Return the calibration as JSON text, read back by `from_json` without loss."""
@@ -166,7 +172,9 @@ class LikelihoodCalibration:
         try:
             return _read(cls, content)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise ShotprintError(f"a damaged calibration of likelihood ratios; {_EXPECTED}") from None
+            raise ShotprintError(
+                f"a damaged calibration of likelihood ratios; {_EXPECTED}"
+            ) from None
 
 
 _EXPECTED = f"{FORMAT} was expected; write it with: shotprint validate"
@@ -198,7 +206,9 @@ def _read(cls: type[LikelihoodCalibration], content: Mapping[str, Any]) -> Likel
     )
     finite = np.isfinite([*numbers.values(), *(end for pair in replicates for end in pair)]).all()
     in_order = calibration.lower <= 0 <= calibration.upper and calibration.slope >= 0
-    if not (finite and in_order and 0 < calibration.confidence < 1 and len(set(values.values())) > 1):
+    if not (
+        finite and in_order and 0 < calibration.confidence < 1 and len(set(values.values())) > 1
+    ):
         raise ValueError("out of range")
     if calibration.hypothesis not in HYPOTHESES:
         raise ValueError("no such hypothesis")

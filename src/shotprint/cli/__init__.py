@@ -95,6 +95,7 @@ from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 from shotprint.cli.train_detector import train_detector  # noqa: E402
+from shotprint.cli.validate import validate  # noqa: E402
 
 app.command("calibrate")(calibrate)
 app.command("crossval")(crossval)
@@ -112,4 +113,5 @@ app.command("recognize")(recognize)
 app.command("simulate")(simulate)
 app.command("train")(train)
 app.command("train-detector")(train_detector)
+app.command("validate")(validate)
 app.add_typer(import_app, name="import")

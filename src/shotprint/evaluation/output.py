@@ -77,7 +77,7 @@ def format_summary(evaluation: Evaluation) -> str:
         [name, _digits(figure["value"]), _ends(metrics, figure), str(figure.get("n", ""))]
         for name, figure in _list_figures(metrics)
     ]
-    lines = _align([["", "value", "interval", "n"], *rows])
+    lines = align_columns([["", "value", "interval", "n"], *rows])
     worst = sorted(
         (row for row in metrics["per_class"] if row["recall"] is not None),
         key=lambda row: (row["recall"], row["label"]),
@@ -167,6 +167,18 @@ def write_evaluation(folder: str | os.PathLike[str], evaluation: Evaluation) -> 
     else:
         (folder / "by_column.csv").unlink(missing_ok=True)  # of an earlier evaluation
     return [folder / name for name in names]
+
+
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return one line a row, with columns of one width; the first stands left, others right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _list_figures(metrics: Metrics) -> list[tuple[str, Metrics]]:
@@ -273,17 +285,6 @@ def _digits(value: float | None) -> str:
 def _ends(metrics: Metrics, figure: Metrics) -> str:
     ends = choose_interval(metrics, figure) if "bootstrap" in figure else None
     return f"{ends[0]:.4f}–{ends[1]:.4f}" if ends else ""
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import gaussian_kde, norm
 
@@ -19,7 +18,6 @@ from shotprint.errors import ShotprintError
 from shotprint.evidence import apply_affine
 from shotprint.likelihood.pav import fit_pav
 from shotprint.likelihood.trials import LN10, Floats, Trials
-
 
 
 class Calibrator(Protocol):
@@ -82,20 +80,34 @@ def fit_affine(trials: Trials, n_observations: float | None = None) -> Affine:
             f"{int(wrong.sum())} infinite scores for the hypothesis that is false; no calibration "
             "can mend them: floor the probabilities that they come from"
         )
-    scores, shares = trials.values[finite], trials.shares[finite] / 2
+    trials.pick(finite).require_both("a calibration (infinite scores left out)")
     sides = np.where(trials.is_h1[finite], -LN10, LN10)
+    design = np.stack([trials.values[finite], np.ones(finite.sum())]) * sides
+    slope, intercept = _descend(design, trials.shares[finite] / 2, np.array([1 / n, 0.0]))
+    return Affine(float(slope), float(intercept)) if slope > 0 else Affine(0.0, 0.0)
 
-    def lose(line: Floats) -> tuple[float, Floats]:
-        z = sides * (line[0] * scores + line[1])
-        slopes = shares * expit(z) * sides
-        loss = float(shares @ np.logaddexp(0, z)) + line[0] ** 2 / (2 * n)
-        return loss, np.array([slopes @ scores + line[0] / n, slopes.sum()])
 
-    limits = [(0.0, None), (None, None)]
-    tight = {"ftol": 1e-15, "gtol": 1e-9}
-    found = minimize(lose, [0.0, 0.0], jac=True, method="L-BFGS-B", bounds=limits, options=tight)
-    slope, intercept = map(float, found.x)
-    return Affine(slope, intercept if slope > 0 else 0.0)
+def _descend(design: Floats, shares: Floats, penalty: Floats) -> Floats:
+    """Return the line (2,) of the least mean log(1 + exp(line · design)) + penalty · line² / 2.
+
+    Newton's method; a step that does not lower the convex loss is halved until it does.
+    """
+    line, loss = np.zeros(2), np.inf
+    step = np.zeros(2)
+    while True:
+        while (found := _lose(line - step, design, shares, penalty)) > loss:
+            step = step / 2
+        line, gain, loss = line - step, loss - found, found
+        if gain <= 1e-15:
+            return line
+        p = expit(line @ design)
+        gradient = design @ (shares * p) + penalty * line
+        curvature = (design * (shares * p * (1 - p))) @ design.T + np.diag(penalty + 1e-12)
+        step = np.linalg.solve(curvature, gradient)
+
+
+def _lose(line: Floats, design: Floats, shares: Floats, penalty: Floats) -> float:
+    return float(shares @ np.logaddexp(0, line @ design) + penalty @ line**2 / 2)
 
 
 def fit_gaussian(trials: Trials) -> Densities:

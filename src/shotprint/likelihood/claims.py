@@ -34,6 +34,7 @@ class Claims:
     scores : (n, v) log10
     truth : (n,) place of the true value
     places : (n,) where each recording stands in the predictions
+    recordings : (n,) names
     groups, folds : (n,) names; folds None where the predictions have none
     warnings : what was left out, with its count
     """
@@ -44,6 +45,7 @@ class Claims:
     scores: Floats
     truth: Ints
     places: Ints
+    recordings: tuple[str, ...]
     groups: NDArray[np.str_]
     folds: NDArray[np.str_] | None
     warnings: tuple[str, ...]
@@ -54,7 +56,7 @@ class Claims:
         return np.asarray(self.truth[:, None] == np.arange(len(self.values)))
 
     def to_trials(self, values: Floats | None = None) -> Trials:
-        """Return n · v trials, recording by recording, of the scores or of other `values` (n, v)."""
+        """Return n · v trials, recording by recording, of the scores or other values (n, v)."""
         weights = np.where(self.is_h1, 1.0, 1 / (len(self.values) - 1))
         values = self.scores if values is None else values
         return make_trials(values.ravel(), self.is_h1.ravel(), weights.ravel())
@@ -111,6 +113,7 @@ def make_claims(
         scores=compute_scores(predictions.probabilities[places][:, columns], member),
         truth=truth[places],
         places=places,
+        recordings=tuple(predictions.recordings[i] for i in places),
         groups=np.array(predictions.recordings if groups is None else groups)[places],
         folds=None if folds is None else np.array(folds)[places],
         warnings=_warn(predictions, hypothesis, guns, len(places)),
@@ -123,9 +126,7 @@ def _name_values(
     if hypothesis == "model":
         return {label: label for label in labels}
     names = name_levels(labels, firearms, hypothesis)
-    return {
-        label: name for label, name in zip(labels, names, strict=True) if name != UNKNOWN
-    }
+    return {label: name for label, name in zip(labels, names, strict=True) if name != UNKNOWN}
 
 
 def _warn(

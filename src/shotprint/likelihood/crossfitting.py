@@ -32,10 +32,6 @@ class Fit:
     n_recordings: int
     n_groups: int
 
-    def apply(self, scores: Floats) -> Floats:
-        """Return bounded llrs (n,)."""
-        return np.clip(self.calibrator.apply(scores), self.lower, self.upper)
-
 
 FitCalibrator = Callable[[Trials, float], Calibrator]
 
@@ -71,12 +67,14 @@ class Crossfit:
     parts: dict[str, Fit]
     member: NDArray[np.str_]
 
-    def apply(self, claims: Claims) -> Floats:
+    def apply(self, claims: Claims, *, bounded: bool = True) -> Floats:
         """Return llrs (n, v), each by a calibration that did not see its group."""
         llrs = np.empty(claims.scores.shape)
         for name, fit in self.parts.items():
             inside = self.member == name
-            llrs[inside] = fit.apply(claims.scores[inside].ravel()).reshape(-1, llrs.shape[1])
+            found = fit.calibrator.apply(claims.scores[inside].ravel())
+            found = np.clip(found, fit.lower, fit.upper) if bounded else found
+            llrs[inside] = found.reshape(claims.scores[inside].shape)
         return llrs
 
 

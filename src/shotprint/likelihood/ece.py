@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
 from shotprint.likelihood.metrics import bits
 from shotprint.likelihood.pav import transform
-from shotprint.likelihood.trials import Floats, Trials
+from shotprint.likelihood.trials import LN10, Floats, Trials
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +41,14 @@ def compute_ece(trials: Trials, prior_log_odds: ArrayLike) -> Floats:
         return np.full(priors.shape, np.nan)
     counted = trials.pick(trials.weights > 0)
     h1, shares = counted.is_h1, counted.shares
-    posterior = priors[:, None] + counted.values
-    p = 10.0 ** -bits_to_log10(bits(-priors))  # probability of H1 before the evidence
-    lost_h1 = bits(-posterior[:, h1]) @ shares[h1]
-    return np.asarray(p * lost_h1 + (1 - p) * (bits(posterior[:, ~h1]) @ shares[~h1]))
 
+    def lose(prior: float) -> float:
+        posterior = prior + counted.values
+        p = expit(LN10 * prior)
+        lost_h1 = bits(-posterior[h1]) @ shares[h1]
+        return float(p * lost_h1 + (1 - p) * (bits(posterior[~h1]) @ shares[~h1]))
 
-def bits_to_log10(value: Floats) -> Floats:
-    """Return log10 of 2^value."""
-    return np.asarray(value * np.log10(2))
+    return np.array([lose(prior) for prior in priors])
 
 
 def compute_ece_curves(trials: Trials, prior_log_odds: ArrayLike) -> EceCurves:

@@ -43,14 +43,14 @@ def bootstrap_figures(
     intervals = {}
     for name, column in zip(names, table.T, strict=True):
         defined = column[~np.isnan(column)]
-        ends = np.percentile(defined, [tail, 100 - tail]) if enough and len(defined) else [np.nan] * 2
+        ends = (
+            np.percentile(defined, [tail, 100 - tail]) if enough and len(defined) else [np.nan] * 2
+        )
         intervals[name] = (float(ends[0]), float(ends[1]))
     return intervals
 
 
-def _draw(
-    trials: Trials, groups: NDArray, resampling: Resampling
-) -> Iterator[tuple[Trials, int]]:
+def _draw(trials: Trials, groups: NDArray, resampling: Resampling) -> Iterator[tuple[Trials, int]]:
     """Yield trials weighted by how often their group was drawn, and the number of groups."""
     _, place = np.unique(groups, return_inverse=True)
     n = int(place.max()) + 1

@@ -39,7 +39,7 @@ def compute_reliability(trials: Trials, n_bins: int = N_BINS) -> list[Bin]:
 
 
 def _fill_bins(trials: Trials, n_bins: int) -> Iterator[Bin]:
-    values, place = np.unique(trials.values, return_inverse=True)
+    _, place = np.unique(trials.values, return_inverse=True)
     reached = np.cumsum(np.bincount(place, trials.shares)) / 2  # both hypotheses: 2 in all
     number = np.minimum((reached - 1e-9) * n_bins, n_bins - 1).astype(int)[place]
     for i in np.unique(number):

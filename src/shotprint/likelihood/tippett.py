@@ -34,6 +34,5 @@ def compute_tippett(trials: Trials) -> Tippett:
 
 
 def _share_above(place: np.ndarray, shares: Floats) -> Floats:
-    sums = np.bincount(place, shares)
-    reached = np.cumsum(sums[::-1])[::-1]
-    return reached if reached[:1].sum() > 0 else np.full(reached.shape, np.nan)
+    reached: Floats = np.cumsum(np.bincount(place, shares)[::-1])[::-1].astype(float)
+    return reached if shares.any() else np.full(reached.shape, np.nan)

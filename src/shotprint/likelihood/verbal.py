@@ -1,5 +1,6 @@
 """Words for likelihood ratios, from a table that a laboratory can replace by its own."""
 
+import itertools
 import math
 import os
 import tomllib
@@ -69,7 +70,7 @@ def _check(table: dict[str, Any], name: str) -> tuple[str, tuple[tuple[float, st
         assert isinstance(steps, list)
         pairs = tuple((float(step["from"]), step["words"]) for step in steps)
         ratios = [ratio for ratio, _ in pairs]
-        rising = all(a < b for a, b in zip(ratios, ratios[1:], strict=False))
+        rising = all(a < b for a, b in itertools.pairwise(ratios))
         worded = all(isinstance(words, str) and words.strip() for _, words in pairs)
         if ratios[0] != 1 or not rising or not worded or any(len(step) != 2 for step in steps):
             raise ValueError
