@@ -91,6 +91,7 @@ from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
+from shotprint.cli.split import split  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 from shotprint.cli.train_detector import train_detector  # noqa: E402
 
@@ -106,6 +107,7 @@ app.command("pack")(pack)
 app.command("plot")(plot)
 app.command("recognize")(recognize)
 app.command("simulate")(simulate)
+app.command("split")(split)
 app.command("train")(train)
 app.command("train-detector")(train_detector)
 app.add_typer(import_app, name="import")

@@ -72,7 +72,7 @@ def format_summary(evaluation: Evaluation) -> str:
         [name, _digits(figure["value"]), _ends(metrics, figure), str(figure.get("n", ""))]
         for name, figure in _list_figures(metrics)
     ]
-    lines = _align([["", "value", "interval", "n"], *rows])
+    lines = align([["", "value", "interval", "n"], *rows])
     worst = sorted(
         (row for row in metrics["per_class"] if row["recall"] is not None),
         key=lambda row: (row["recall"], row["label"]),
@@ -239,7 +239,8 @@ def _ends(metrics: Metrics, figure: Metrics) -> str:
     return f"{ends[0]:.4f}–{ends[1]:.4f}" if ends else ""
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, its first column flush left, the others flush right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
