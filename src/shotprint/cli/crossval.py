@@ -56,11 +56,11 @@ def _validate(pack: Path, recipe: Recipe, output: Path, options: dict[str, Any])
 
 def _compare(pack: Path, recipe: Recipe, output: Path, options: dict[str, Any]) -> None:
     from shotprint.evaluation.protocols import format_protocols
-    from shotprint.plots import draw_protocols
+    from shotprint.plots import draw_protocols, save_figure
     from shotprint.training.protocols import crossval_all
 
     comparison = crossval_all(pack, recipe, output, **options)
-    draw_protocols(comparison, output / "protocols.png")
+    save_figure(draw_protocols(comparison), output / "protocols.png")
     for warning in comparison["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(format_protocols(comparison))

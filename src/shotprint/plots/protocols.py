@@ -1,11 +1,15 @@
 """What the same set scores under several protocols: a dot with its interval each."""
 
-from pathlib import Path
+import textwrap
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from shotprint.evaluation.output import describe_intervals, describe_simulation
+from shotprint.evaluation.output import (
+    choose_interval,
+    describe_intervals,
+    describe_simulation,
+)
 from shotprint.plots.figures import (
     NOTE_COLOUR,
     add_axes,
@@ -13,41 +17,33 @@ from shotprint.plots.figures import (
     measure_text_in,
     measure_title_in,
     new_figure,
-    save_figure,
     write_literally,
 )
 
 FONT_SIZE = 9.0
 ROW_IN = 0.4
 WIDTH_IN = 5.4
-BELOW_IN = 1.25
+AXIS_IN = 0.3
+LINE_IN = 0.155
+CAPTION_WIDTH = 110  # characters a line
 HONEST_COLOUR = "#08306b"
 TITLE = "How often the gun is recognised, by what is kept out of training"
 
 
-def draw_protocols(comparison: dict[str, Any], path: Path) -> tuple[Path, Path]:
-    """Write the picture of a comparison as PNG and SVG; see `plot_protocols`."""
-    return save_figure(_draw(comparison), path)
-
-
-def _draw(comparison: dict[str, Any]) -> Figure:
+def draw_protocols(comparison: dict[str, Any]) -> Figure:
+    """Return a figure with `plot_protocols`, its title, and what it shows in words below."""
     rows = comparison["protocols"]
     note = describe_simulation(comparison)
-    left = measure_text_in([line for row in rows for line in _name(row).split("\n")], FONT_SIZE)
-    left += 0.25
-    height = ROW_IN * len(rows)
-    above = measure_title_in(note) + 0.15
-    figure = new_figure(left + WIDTH_IN + 1.9, BELOW_IN + height + above)
-    ax = add_axes(figure, left, BELOW_IN, WIDTH_IN, height)
+    lines = _caption(comparison)
+    left = measure_text_in([_name(row) for row in rows], FONT_SIZE) + 0.25
+    right = measure_text_in([_describe(row) for row in rows], FONT_SIZE) + 0.3
+    below, height = AXIS_IN + LINE_IN * len(lines) + 0.15, ROW_IN * len(rows)
+    figure = new_figure(left + WIDTH_IN + right, below + height + measure_title_in(note) + 0.15)
+    ax = add_axes(figure, left, below, WIDTH_IN, height)
     plot_protocols(ax, comparison)
     add_title(ax, TITLE, note)
-    caption = (
-        f"{describe_intervals(comparison)}\nFilled: no group stands in training and test at once. "
-        "Open, orange: groups do (leaks).\nRight: accuracy, and how much random folds give more "
-        f"(points). Dotted: guessing among {comparison['n_labels']} guns."
-    )
     across, up = figure.get_size_inches()
-    figure.text(0.1 / across, 0.1 / up, caption, fontsize=8, va="bottom")
+    figure.text(0.1 / across, 0.1 / up, "\n".join(lines), fontsize=8, va="bottom")
     return figure
 
 
@@ -62,8 +58,8 @@ def plot_protocols(ax: Any, comparison: dict[str, Any]) -> None:
     rows = comparison["protocols"]
     for place, row in enumerate(rows):
         accuracy, colour = row["accuracy"], NOTE_COLOUR if row["leaks"] else HONEST_COLOUR
-        ends = accuracy["bootstrap"] or accuracy["wilson"]
-        ax.plot([100 * end for end in ends], [place, place], color=colour, linewidth=1.8)
+        ends = choose_interval(comparison, accuracy) or ()
+        ax.plot([100 * end for end in ends], [place] * len(ends), color=colour, linewidth=1.8)
         face = "white" if row["leaks"] else colour
         value = 100 * accuracy["value"]
         ax.plot(value, place, "o", color=colour, markerfacecolor=face, markersize=7, clip_on=False)
@@ -89,4 +85,14 @@ def _name(row: dict[str, Any]) -> str:
 def _describe(row: dict[str, Any]) -> str:
     text = f"{100 * row['accuracy']['value']:.1f} %"
     cost = row["cost_of_leakage"]
-    return f"{text}   random {100 * cost['value']:+.1f}" if cost else text
+    return f"{text}  ({100 * cost['value']:+.1f})" if cost else text
+
+
+def _caption(comparison: dict[str, Any]) -> list[str]:
+    sentences = (
+        describe_intervals(comparison),
+        "Filled: no group stands in training and test at once. Open, orange: groups do (leaks).",
+        "Right: accuracy, and in brackets how many points random folds give more. "
+        f"Dotted: guessing among {comparison['n_labels']} guns.",
+    )
+    return [line for text in sentences for line in textwrap.wrap(text, CAPTION_WIDTH)]
