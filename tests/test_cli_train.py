@@ -119,7 +119,9 @@ def test_train_takes_recipe_and_options(packed: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "trained on 9 recordings" in done.stdout
     assert "test fold 1: accuracy" in done.stdout
-    assert done.stderr == f"wrote {tmp_path / 'run'}{os.sep}\n"  # nothing of other packages
+    *notes, last = done.stderr.splitlines()
+    assert last == f"wrote {tmp_path / 'run'}{os.sep}"
+    assert all(note.startswith("note: ") for note in notes)  # nothing of other packages
     expected = {**entries, "seed": 3, "clip_length_s": RULE.length_s}
     expected |= {"onset_at_s": RULE.onset_at_s, "max_clips": RULE.max_clips}
     assert load_recipe(tmp_path / "run" / "recipe.toml") == load_recipe(None, expected)

@@ -80,6 +80,8 @@ def test_any_recipe_survives_its_text(
             {"validation": "fold", "validation_fold": 2, "test_fold": 2},
             "fold 2 would be validation and test at once",
         ),
+        ({"leave_one_out": True, "n_folds": 3}, "leave_one_out and n_folds 3; give one"),
+        ({"protocol": "group", "protocol_file": "f.csv"}, "protocol 'group' and protocol_file"),
         ({"patience": 3}, "patience 3 needs a validation part"),
     ],
 )

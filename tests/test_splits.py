@@ -1,5 +1,6 @@
 """Protocols: groups stay whole, labels are trained on, the same input gives the same folds."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,30 @@ from hypothesis import strategies as st
 
 from shotprint.errors import ShotprintError
 from shotprint.splits import (
+    EACH,
+    NAMED,
     Protocol,
     assign_folds,
     assign_validation,
     check_fits,
     check_no_leakage,
     read_protocol,
+    survey_protocols,
     write_protocol,
 )
+
+OLD_FILE = """\
+# shotprint-protocol/1 {"fold_names": {"0": "0", "1": "1"}, "leaks": false, \
+"manifest_sha256": "0f8090eadfa29a87114b24b59d05385591b625e57ccc6ea7064b92de28a3fd0b", \
+"name": "group", "remarks": [], "seed": 0, \
+"sha256": "9e84fa6053ef6398d10ade45b93830d9f114f192e36dbd2fe016cc70fa34944a"}
+recording,label,group,fold
+r0.wav,a,g0,0
+r1.wav,b,g0,0
+r2.wav,a,g1,1
+r3.wav,b,g1,1
+"""
+"""What version 0.1.0 wrote."""
 
 
 def make_manifest(n_labels: int = 4, n_groups: int = 5, n_each: int = 6) -> pd.DataFrame:
@@ -48,7 +65,7 @@ def test_group_folds_are_whole_stratified_and_even() -> None:
     check_no_leakage(protocol.groups, protocol.folds)
     assert (tabulate(manifest, protocol) == 6).all(axis=None)
     assert not protocol.leaks
-    assert protocol.remarks == ()
+    assert protocol.remarks == (NAMED["group"].remark,)
     assert (protocol.n_folds, protocol.fold_numbers) == (5, (0, 1, 2, 3, 4))
 
 
@@ -80,14 +97,14 @@ def test_training_on_every_label_goes_before_balance() -> None:
     rows.append(("last", "A", "mixed"))
     manifest = pd.DataFrame(rows, columns=["recording", "label", "group"])
     protocol = assign_folds(manifest.assign(sha256="", fold=""), n_folds=2)
-    assert protocol.remarks == ()
+    assert protocol.remarks == (NAMED["group"].remark,)
 
 
 def test_a_label_with_one_group_is_reported() -> None:
     manifest = make_manifest()
     manifest.loc[manifest["label"] == "gun2", "group"] = "one video"
     manifest.loc[manifest["group"].isin(["3-0", "3-1", "3-2"]), "group"] = "3-0"
-    remarks = assign_folds(manifest).remarks
+    _, *remarks = assign_folds(manifest).remarks
     assert len(remarks) == 2
     assert "never trained on" in remarks[0]
     assert "gun2 (groups: 1)" in remarks[0]
@@ -128,11 +145,141 @@ def test_each_position_is_held_out_in_turn() -> None:
 
 
 def test_a_held_out_recorder_hears_the_same_shots() -> None:
-    protocol = assign_folds(make_manifest(), "recorder")
+    protocol = assign_folds(make_manifest(), "recorder", purge=False)
     assert set(protocol.fold_names.values()) == {"Zoom", "iPhone", "Samsung"}
     assert protocol.leaks
-    assert "20 groups" in protocol.remarks[0]
-    assert "both sides" in protocol.remarks[0]
+    assert "20 groups" in protocol.remarks[1]
+    assert "both sides" in protocol.remarks[1]
+    assert protocol.apart == {}
+
+
+@pytest.mark.parametrize("n_folds", [None, 2])
+def test_a_recorder_is_tested_on_groups_that_no_recorder_heard_in_training(
+    n_folds: int | None,
+) -> None:
+    manifest = make_manifest()
+    protocol = assign_folds(manifest, "recorder", n_folds)
+    assert not protocol.leaks
+    assert protocol.n_folds == 5 * (n_folds or 3)
+    n_tested = 0
+    for fold in protocol.fold_numbers:
+        table = manifest.assign(part=protocol.split_for(manifest["recording"], fold))
+        train, test = (table[table["part"] == part] for part in ("train", "test"))
+        assert set(train["recorder"]).isdisjoint(test["recorder"])
+        assert set(train["group"]).isdisjoint(test["group"])
+        assert set(train["label"]) == set(manifest["label"])
+        # whatever else could have been trained on is
+        others = ~table["recorder"].isin(test["recorder"]) & ~table["group"].isin(test["group"])
+        assert (others == (table["part"] == "train")).all()
+        n_tested += len(test)
+    assert n_tested == len(manifest)
+    if n_folds is None:
+        assert protocol.fold_names[0] == "Samsung, part 1 of 5"
+        # of the 120 - 8 recordings that are not tested, 2/3 · 4/5 are trained on
+        assert "recorder: 43 % of the recordings outside the test part" in protocol.remarks[1]
+
+
+def test_few_torn_groups_are_left_out_of_training_and_folds_stay() -> None:
+    manifest = make_manifest()
+    manifest.loc[manifest["group"].isin(["0-0", "0-1"]), "group"] = "two places"
+    protocol = assign_folds(manifest, "position")
+    assert list(protocol.fold_names.values()) == ["9", "10", "11", "12", "13"]
+    assert not protocol.leaks
+    table = manifest.assign(part=protocol.split_for(manifest["recording"], 0))
+    excluded = table[table["part"] == "excluded"]
+    assert set(excluded["group"]) == {"two places"}
+    assert set(excluded["position"]) == {"10"}
+    assert len(excluded) == 6
+    with pytest.raises(ShotprintError, match=r"stand in more than one fold \(two places\)"):
+        check_no_leakage(manifest["group"], protocol.folds_for(manifest["recording"]))
+    for fold in protocol.fold_numbers:
+        parts = protocol.split_for(manifest["recording"], fold)
+        check_no_leakage(manifest["group"], parts)
+        heard = np.where(parts == "excluded", "train", parts)
+        if fold < 2:
+            with pytest.raises(ShotprintError, match="two places"):
+                check_no_leakage(manifest["group"], heard)
+
+
+def test_one_group_for_all_cannot_be_purged_and_leaks() -> None:
+    protocol = assign_folds(make_manifest().assign(group="one video"), "recorder")
+    assert protocol.leaks
+    assert protocol.apart == {}
+
+
+def test_recordings_of_one_shot_stay_together() -> None:
+    manifest = make_manifest()
+    shots = [f"{group}/{k % 6 // 3}" for k, group in enumerate(manifest["group"])]
+    manifest["shot_id"] = shots  # two shots a group, each heard by three recorders
+    protocol = assign_folds(manifest, "shot")
+    check_no_leakage(shots, protocol.folds_for(manifest["recording"]))
+    assert (tabulate(manifest, protocol) == 6).all(axis=None)
+    assert sorted(set(protocol.groups)) == sorted(set(shots))
+    assert protocol.leaks  # of the same group another shot is trained on
+    assert protocol.remarks[0] == NAMED["shot"].remark
+    assert "shot leaks: " in protocol.remarks[1]
+
+
+@pytest.mark.parametrize(("name", "n_folds"), [("random", 24), ("group", 4), ("recorder", 3)])
+def test_leave_one_out(name: str, n_folds: int) -> None:
+    manifest = make_manifest(2, 2)
+    protocol = assign_folds(manifest, name, EACH, purge=False)
+    assert protocol.n_folds == n_folds
+    values = manifest["recording" if name == "random" else name]
+    names = [protocol.fold_names[fold] for fold in protocol.folds_for(manifest["recording"])]
+    assert names == values.tolist()
+
+
+def test_many_values_are_dealt_unless_one_is_to_be_left_out() -> None:
+    manifest = make_manifest(n_groups=13)
+    assert assign_folds(manifest, "position").n_folds == 5
+    assert assign_folds(manifest, "position", EACH).n_folds == 13
+    assert assign_folds(make_manifest(n_groups=12), "position").n_folds == 12
+
+
+@pytest.mark.parametrize("name", ["shot", "session", "source"])
+def test_an_absent_column_is_told_with_where_it_comes_from(name: str) -> None:
+    with pytest.raises(ShotprintError, match="import folder --groups") as raised:
+        assign_folds(make_manifest(), name)
+    assert f"the protocol {name} needs the column {NAMED[name].column}," in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_groups_that_are_single_recordings_are_told() -> None:
+    manifest = make_manifest()
+    for group in ("", manifest["recording"]):
+        _, remark = assign_folds(manifest.assign(group=group), "group").remarks
+        assert "every recording is a group of its own" in remark
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [(["8", "9"], "20 of"), (["8"], "4 of 4 labels come from a single gun set"), ([""], "4 of 4")],
+)
+def test_a_gun_of_one_individual_is_confounded(sets: list[str], said: str) -> None:
+    manifest = make_manifest()
+    manifest["set_number"] = [sets[k % len(sets)] for k in range(len(manifest))]
+    remarks = assign_folds(manifest, "position").remarks
+    assert any(said in remark and "confounded" in remark for remark in remarks) == (len(sets) == 1)
+
+
+def test_survey_of_a_set() -> None:
+    manifest = make_manifest()
+    manifest["source"] = manifest["label"]
+    found = survey_protocols(manifest, 3, seed=2)
+    assert list(found.protocols) == ["random", "group", "position", "recorder"]
+    assert {name: p.n_folds for name, p in found.protocols.items()} == {
+        **{"random": 3, "group": 3},
+        **{"position": 5, "recorder": 15},
+    }
+    assert found.protocols["group"] == assign_folds(manifest, "group", 3, seed=2)
+    assert [name for name, made in found.protocols.items() if made.leaks] == ["random"]
+    assert list(found.refused) == ["shot", "session", "source"]
+    assert "4 of 4 labels are not trained on" in found.refused["source"]
+    assert "single source" in found.refused["source"]
+    with_folds = survey_protocols(manifest.assign(fold=manifest["position"]), EACH)
+    assert with_folds.protocols["manifest"].n_folds == 5
+    assert with_folds.protocols["group"].n_folds == 20
 
 
 @pytest.mark.parametrize(
@@ -170,7 +317,7 @@ def test_folds_of_real_guns(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("protocol", "n_folds", "change", "message"),
     [
-        ("gun", None, {}, "no column 'gun'; give manifest, group, random or one of recording"),
+        ("gun", None, {}, "no column 'gun'; give manifest, random, .* or one of recording"),
         ("manifest", None, {}, "120 recordings have no fold"),
         ("manifest", None, {"fold": "0"}, "one fold only"),
         ("manifest", None, {"fold": list("01" * 60)}, "20 groups stand in more than one fold"),
@@ -180,7 +327,7 @@ def test_folds_of_real_guns(shared: Path) -> None:
         ("group", 1, {}, "1 folds of 20 groups; give 2 to 20"),
         ("group", 0, {}, "0 folds"),
         ("group", 21, {}, "21 folds of 20 groups"),
-        ("position", 6, {}, "6 folds of 5 groups"),
+        ("position", 6, {}, "6 folds of 5 values of position"),
     ],
 )
 def test_what_cannot_be_assigned(
@@ -224,6 +371,17 @@ def test_wrong_validation(fold: int, fraction: float, message: str) -> None:
         assign_validation(assign_folds(make_manifest()), fold, fraction=fraction)
 
 
+def test_validation_takes_nothing_that_is_kept_apart() -> None:
+    manifest = make_manifest(n_groups=10)
+    protocol = assign_folds(manifest, "recorder")
+    for fold in protocol.fold_numbers:
+        parts = manifest["recording"].map(assign_validation(protocol, fold))
+        split = protocol.split_for(manifest["recording"], fold)
+        assert (parts[split != "train"] == split[split != "train"]).all()
+        assert set(parts[split == "train"]) == {"train", "validation"}
+        check_no_leakage(manifest["group"], parts)
+
+
 @pytest.mark.parametrize("name", ["group", "random", "recorder"])
 def test_protocol_reads_back(tmp_path: Path, name: str) -> None:
     manifest = make_manifest()
@@ -233,6 +391,18 @@ def test_protocol_reads_back(tmp_path: Path, name: str) -> None:
     write_protocol(protocol, path)
     assert read_protocol(path, manifest) == protocol
     assert protocol.sha256 in path.read_text(encoding="utf-8")
+    changed = dataclasses.replace(protocol, apart={"label": protocol.labels})
+    assert changed.sha256 != protocol.sha256
+    write_protocol(changed, path)
+    assert read_protocol(path) == changed
+
+
+def test_protocol_of_an_earlier_version_reads(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_text(OLD_FILE, encoding="utf-8")
+    protocol = read_protocol(path)
+    assert protocol.folds == (0, 0, 1, 1)
+    assert protocol.split(1).tolist() == ["train", "train", "test", "test"]
 
 
 def test_protocol_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
+from shotprint.cli.split import split  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 from shotprint.cli.train_detector import train_detector  # noqa: E402
 from shotprint.cli.validate import validate  # noqa: E402
@@ -111,6 +112,7 @@ app.command("pack")(pack)
 app.command("plot")(plot)
 app.command("recognize")(recognize)
 app.command("simulate")(simulate)
+app.command("split")(split)
 app.command("train")(train)
 app.command("train-detector")(train_detector)
 app.command("validate")(validate)

@@ -26,7 +26,7 @@ from shotprint.evaluation.intervals import wilson_interval
 from shotprint.files import write_text
 from shotprint.packing import open_pack
 from shotprint.progress import show_progress
-from shotprint.splits import Protocol, write_protocol
+from shotprint.splits import Protocol, read_protocol, write_protocol
 from shotprint.training.parts import choose_protocol
 from shotprint.training.recipe import Recipe, write_recipe
 
@@ -96,11 +96,7 @@ def crossval(
     out_dir = Path(out_dir)
     pack = open_pack(pack_path)
     protocol = choose_protocol(pack.manifest, dataclasses.replace(recipe, test_fold=None))
-    if (out_dir / "protocol.csv").is_file() and not resume:
-        raise ShotprintError(
-            f"{out_dir} holds a cross-validation already; go on with it with --resume, or choose "
-            "another folder"
-        )
+    _check_folder(out_dir, protocol, resume)
     jobs = min(jobs or _default_jobs(recipe), protocol.n_folds)
     if jobs > 1 and not recipe.num_threads:
         share = max(1, (os.cpu_count() or 1) // jobs)
@@ -121,6 +117,22 @@ def crossval(
     result = CrossvalResult(out_dir, protocol.name, folds, remarks)
     _write_summary(result, protocol, recipe, pack.content_sha256)
     return result
+
+
+def _check_folder(out_dir: Path, protocol: Protocol, resume: bool) -> None:
+    path = out_dir / "protocol.csv"
+    if not path.is_file():
+        return
+    if not resume:
+        raise ShotprintError(
+            f"{out_dir} holds a cross-validation already; go on with it with --resume, or choose "
+            "another folder"
+        )
+    if read_protocol(path).sha256 != protocol.sha256:
+        raise ShotprintError(
+            f"{path} has other folds than were asked for; choose another folder, or give the "
+            "options that it was started with"
+        )
 
 
 def _default_jobs(recipe: Recipe) -> int:
@@ -273,6 +285,7 @@ def _write_summary(
         "protocol": protocol.name,
         "protocol_sha256": protocol.sha256,
         "leaks": protocol.leaks,
+        "apart": list(protocol.apart),
         "remarks": list(result.remarks),
         "recipe": dataclasses.asdict(recipe),
         "n": result.n,

@@ -224,9 +224,12 @@ def check_folder(run: _Run, resume: bool) -> None:
             "folder"
         )
     differences = compare_recipes(load_recipe(run.out_dir / "recipe.toml"), run.recipe)
-    packed = json.loads(description.read_text(encoding="utf-8"))["pack"]["content_sha256"]
-    if packed != run.pack.content_sha256:
+    begun = json.loads(description.read_text(encoding="utf-8"))
+    if begun["pack"]["content_sha256"] != run.pack.content_sha256:
         differences.append("the pack has other content")
+    protocol = run.parts.protocol
+    if begun["split"]["protocol_sha256"] != (protocol.sha256 if protocol else None):
+        differences.append("the protocol has other folds")
     if differences:
         raise ShotprintError(
             f"{run.out_dir} cannot be resumed: {'; '.join(differences)}; start again in another "

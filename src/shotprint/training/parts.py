@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from shotprint.errors import ShotprintError
 from shotprint.files import write_text
-from shotprint.splits import Protocol, assign_folds, assign_validation
+from shotprint.splits import (
+    EACH,
+    Protocol,
+    assign_folds,
+    assign_validation,
+    check_no_leakage,
+    read_protocol,
+)
 from shotprint.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -29,7 +36,8 @@ class Parts:
     Attributes
     ----------
     protocol : None where neither a test nor a validation part was asked for
-    part : (n,) ``train``, ``validation`` or ``test``
+    part : (n,) ``train``, ``validation``, ``test``, or ``excluded``: in none of them, because a
+        protocol keeps it apart from what is tested
     fold : (n,) of the protocol, -1 without one
     """
 
@@ -44,7 +52,8 @@ class Parts:
     def count(self) -> dict[str, int]:
         """Return how many recordings each part has."""
         counts = Counter(self.part.tolist())
-        return {part: counts[part] for part in ("train", "validation", "test")}
+        parts = ("train", "validation", "test", *(["excluded"] if counts["excluded"] else []))
+        return {part: counts[part] for part in parts}
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -57,12 +66,29 @@ def choose_protocol(manifest: "DataFrame", recipe: Recipe) -> Protocol:
 
     ``auto`` takes the folds of the manifest where every recording has one, and else keeps
     groups whole.
+
+    Raises
+    ------
+    ShotprintError : as `assign_folds` and `read_protocol`; the protocol is ``all``
     """
+    if recipe.protocol_file is not None:
+        return read_protocol(recipe.protocol_file, manifest)
     name = recipe.protocol
+    if name == "all":
+        raise ShotprintError(
+            "protocol = all compares protocols, each trained on its own: use shotprint crossval, "
+            "or give one protocol"
+        )
     if name == "auto":
         name = "manifest" if (manifest["fold"] != "").all() else "group"
-    n_folds = recipe.n_folds if name != "manifest" else None
-    return assign_folds(manifest, name, n_folds, recipe.seed)
+    n_folds = EACH if recipe.leave_one_out else recipe.n_folds
+    return assign_folds(
+        manifest,
+        name,
+        n_folds if name != "manifest" else None,
+        recipe.seed,
+        purge=recipe.purge,
+    )
 
 
 def divide(manifest: "DataFrame", recipe: Recipe) -> Parts:
@@ -85,11 +111,17 @@ def divide(manifest: "DataFrame", recipe: Recipe) -> Parts:
         if number not in protocol.fold_names:
             known = ", ".join(map(str, protocol.fold_numbers))
             raise ShotprintError(f"{name} fold {number} does not exist; the folds are {known}")
-        part[fold == number] = name
+        split = protocol.split_for(manifest["recording"], number)
+        part[(split == "test") & (part == "train")] = name
+        part[(split == "excluded") & (part == "train")] = "excluded"
     if recipe.validation == "groups":
         part = _spare_groups(manifest, protocol, recipe)
     if not (part == "train").any():
         raise ShotprintError("no recording is left to train on; hold out fewer folds")
+    groups = dict(zip(protocol.recordings, protocol.groups, strict=True))
+    check_no_leakage(
+        [groups[name] for name in manifest["recording"]], part.tolist(), leaks=protocol.leaks
+    )
     return Parts(protocol, part, fold)
 
 

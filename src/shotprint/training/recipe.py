@@ -98,10 +98,16 @@ class Recipe:
 
     # Folds
     protocol: str = _entry(
-        "auto", "folds: auto (manifest if it has folds, else group), manifest, group, random "
-        "(leaks), or a column to hold out"
+        "auto", "folds: auto (manifest if it has folds, else group), manifest, group, shot, "
+        "position, recorder, session, source, random (leaks), another column to hold out, or for "
+        "crossval all of them"
     )  # fmt: skip
+    protocol_file: str | None = _entry(None, "folds that shotprint split wrote, instead of these")
     n_folds: int | None = _entry(None, "folds to make, where the manifest does not say", 2)
+    leave_one_out: bool = _entry(False, "a fold for every group, shot, recorder, …")
+    purge: bool = _entry(
+        True, "keep out of training what shares a group with the test part, where folds tear groups"
+    )
     test_fold: int | None = _entry(None, "kept out of training, predicted at the end", 0)
     validation: Literal["none", "groups", "fold"] = _entry(
         "none", "part of the training part to watch: groups (a fifth, whole groups), or a fold"
@@ -126,6 +132,15 @@ class Recipe:
             raise ShotprintError(
                 f"noise_snr_min_db {self.noise_snr_min_db:g} is above noise_snr_max_db "
                 f"{self.noise_snr_max_db:g}; exchange them"
+            )
+        if self.leave_one_out and self.n_folds is not None:
+            raise ShotprintError(
+                f"found leave_one_out and n_folds {self.n_folds}; give one of the two"
+            )
+        if self.protocol_file is not None and self.protocol != "auto":
+            raise ShotprintError(
+                f"found protocol {self.protocol!r} and protocol_file {self.protocol_file!r}; give "
+                "one of the two"
             )
         if (self.validation == "fold") != (self.validation_fold is not None):
             raise ShotprintError(
