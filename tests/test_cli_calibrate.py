@@ -148,3 +148,58 @@ def test_what_does_not_belong_together_is_named(folder: Path, model: Path, tmp_p
     assert "is no calibration" in str(invoke(*export, tmp_path / "bad.json").exception)
     assert "cannot be read" in str(invoke(*export, tmp_path / "absent.json").exception)
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_likelihood_ratios_come_from_the_model_file(folder: Path, model: Path) -> None:
+    manifest = read_manifest(folder / "set.csv")
+    paths = manifest["path"].iloc[[0, 7]].tolist()
+    done = invoke("lr", *paths, folder / "others" / "3.wav", "--model", model, "--format", "json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    schema = Path(cli.__file__).parents[1] / "schemas" / "shotprint-ratios-1.json"
+    jsonschema.validate(document, json.loads(schema.read_text()))
+    assert len(document["ratios"]) == 3 * 3
+    assert document["n_recordings"] == 18
+    for ratio in document["ratios"]:
+        assert document["lower"] <= ratio["log10_lr"] <= document["upper"]
+        assert ratio["low"] <= ratio["high"]
+    assert "supposes that one of the listed guns fired" in done.stderr
+    done = invoke("lr", *paths, "--model", model, "--for", "high")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert lines[0] == ["recording", "H1", "log10_lr", "low", "high", "bounded", "words"]
+    assert [line[1] for line in lines[1:]] == ["high", "high"]
+    assert "a gun of the model X fired" in done.stderr
+    assert "know no model 'AK-47'" in str(
+        invoke("lr", *paths, "--model", model, "--for", "AK-47").exception
+    )
+    done = invoke("lr", *paths, "--model", model, "--hypothesis", "calibre")
+    assert "holds likelihood ratios for model, not for calibre" in str(done.exception)
+
+
+def test_a_calibration_of_a_validation_can_be_used_instead(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    done = invoke(
+        *("validate", folder / "calibration.predictions.csv", "-o", tmp_path / "validation"),
+        *("--resamples", 100),
+    )
+    assert done.exit_code == 0, done.output
+    path = read_manifest(folder / "set.csv")["path"].iloc[0]
+    own = invoke("lr", path, "--model", model)
+    given = invoke(
+        *("lr", path, "--model", model),
+        *("--calibration", tmp_path / "validation" / "calibration.json"),
+    )
+    assert [row.split("\t")[:3] for row in own.stdout.splitlines()] == [
+        row.split("\t")[:3] for row in given.stdout.splitlines()
+    ]
+    done = invoke("lr", path, "--model", model, "--calibration", folder / "calibration.json")
+    assert "was expected" in str(done.exception)
+
+
+def test_two_recordings_are_compared_only_with_a_calibration_of_pairs(
+    folder: Path, model: Path
+) -> None:
+    paths = read_manifest(folder / "set.csv")["path"].tolist()[:2]
+    done = invoke("compare", *paths, "--model", model)
+    assert "not for pair" in str(done.exception)  # two folds only

@@ -64,7 +64,7 @@ def test_calibrated_scores_stay_about_as_they_are_and_are_bounded(drawn):
     llrs = crossfit_pairs(pairs)
     assert np.abs(llrs.values).max() <= np.log10(41)
     figures = measure_pairs(pairs, llrs, Resampling(n_resamples=30))
-    low, high = figures["cllr"]["bootstrap"]
+    low, high = figures["cllr"]["interval"]
     assert low < figures["cllr"]["value"] < high < 1
     assert figures["cllr_cal"]["value"] < 0.05
     fits = bootstrap_pairs(pairs, Resampling(n_resamples=30))

@@ -22,10 +22,12 @@ from shotprint.errors import ShotprintError
 
 FORMAT = "shotprint-likelihood/1"
 HYPOTHESES = ("model", "calibre", "category")
+PAIR = "pair"
 SCORES_AT_ONCE = 10_000  # times the number of replicates: 32 MB
 MIN_PROBABILITY = 1e-9  # of a gun: smaller ones, 0 among them, are taken as this
 
 Hypothesis = Literal["model", "calibre", "category"]
+Kind = Literal["model", "calibre", "category", "pair"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -79,7 +81,8 @@ class LikelihoodCalibration:
 
     Attributes
     ----------
-    hypothesis : what the values are: gun models, calibres or categories
+    hypothesis : what the values are: gun models, calibres or categories; ``pair``: scores are of
+        pairs of recordings (`shotprint.pairs`), and each gun model is a value
     values : label → value, for every gun that the hypotheses know
     slope, intercept : of ``llr = slope · score + intercept``; slope ≥ 0
     lower, upper : bounds of the llr (ELUB), lower ≤ 0 ≤ upper
@@ -89,7 +92,7 @@ class LikelihoodCalibration:
     predictions_sha256 : of the file that it was fitted on
     """
 
-    hypothesis: Hypothesis
+    hypothesis: Kind
     values: Mapping[str, str]
     slope: float
     intercept: float
@@ -104,11 +107,15 @@ class LikelihoodCalibration:
     @property
     def h1(self) -> str:
         """What H1 says, with ``X`` for the value."""
+        if self.hypothesis == PAIR:
+            return "one listed gun model fired in both recordings"
         return f"a gun of the {self.hypothesis} X fired"
 
     @property
     def h2(self) -> str:
         """What H2 says."""
+        if self.hypothesis == PAIR:
+            return "two different listed gun models fired in the two recordings"
         return f"one of the listed guns that are not of the {self.hypothesis} X fired"
 
     def score(self, probabilities: Mapping[str, float]) -> dict[str, float]:
@@ -210,6 +217,6 @@ def _read(cls: type[LikelihoodCalibration], content: Mapping[str, Any]) -> Likel
         finite and in_order and 0 < calibration.confidence < 1 and len(set(values.values())) > 1
     ):
         raise ValueError("out of range")
-    if calibration.hypothesis not in HYPOTHESES:
+    if calibration.hypothesis not in (*HYPOTHESES, PAIR):
         raise ValueError("no such hypothesis")
     return calibration

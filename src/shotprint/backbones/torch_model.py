@@ -30,7 +30,8 @@ from shotprint.weights import read_registry
 
 CHECKPOINT_NAME = "model.safetensors"  # in the folder of a training run
 CARD_ENTRIES = (
-    *("name", "version", "description", "limits", "licences", "calibration", "judgement", "data"),
+    *("name", "version", "description", "limits", "licences", "data"),
+    *("calibration", "judgement", "evidence"),
 )
 
 
@@ -112,6 +113,7 @@ def _describe(checkpoint: Checkpoint, name: str, guns: tuple[Firearm, ...]) -> M
         backbone=name,
         calibration=said.get("calibration", NO_CALIBRATION),
         judgement=said.get("judgement", {}),
+        evidence=said.get("evidence", {}),
         recipe=said.get("recipe", {}),
         data={name: said[name] for name in ("pack", "trained_on") if name in said},
         weights={"sha256": compute_sha256(checkpoint.path), "start": said.get("start", {})},

@@ -79,6 +79,7 @@ def describe_failure(error: OSError) -> str:
 
 # Each command registers here; its file imports typer and the standard library only.
 from shotprint.cli.calibrate import calibrate  # noqa: E402
+from shotprint.cli.compare import compare  # noqa: E402
 from shotprint.cli.crossval import crossval  # noqa: E402
 from shotprint.cli.cut import cut  # noqa: E402
 from shotprint.cli.datasets import show_datasets  # noqa: E402
@@ -88,6 +89,7 @@ from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
 from shotprint.cli.listen import listen  # noqa: E402
+from shotprint.cli.lr import lr  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
@@ -99,6 +101,7 @@ from shotprint.cli.train_detector import train_detector  # noqa: E402
 from shotprint.cli.validate import validate  # noqa: E402
 
 app.command("calibrate")(calibrate)
+app.command("compare")(compare)
 app.command("crossval")(crossval)
 app.command("cut")(cut)
 app.command("datasets")(show_datasets)
@@ -107,6 +110,7 @@ app.command("embed")(embed)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("listen")(listen)
+app.command("lr")(lr)
 app.command("models")(show_models)
 app.command("pack")(pack)
 app.command("plot")(plot)

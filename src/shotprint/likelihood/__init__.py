@@ -22,7 +22,7 @@ from shotprint.likelihood.pav import fit_pav
 from shotprint.likelihood.tippett import compute_tippett
 from shotprint.likelihood.trials import Trials, make_trials
 from shotprint.likelihood.validation import Settings, Validation, validate
-from shotprint.likelihood.verbal import VerbalScale, read_scale
+from shotprint.verbal import VerbalScale, read_scale
 
 __all__ = [
     "Affine",

@@ -10,7 +10,7 @@ from shotprint.evaluation.output import align_columns
 from shotprint.evaluation.tables import write_rows
 from shotprint.files import write_text
 from shotprint.likelihood.validation import Validation
-from shotprint.likelihood.verbal import VerbalScale
+from shotprint.verbal import VerbalScale
 
 COLUMNS = (
     ("cllr", "Cllr"),

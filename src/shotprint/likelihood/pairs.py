@@ -112,7 +112,7 @@ def measure_pairs(pairs: Pairs, llrs: Trials, resampling: Resampling) -> dict[st
     for name, value in measure(llrs).items():
         values = np.array([table[name] for table in tables])
         ends = np.nanpercentile(values, [tail, 100 - tail])
-        figures[name] = {"value": float(value), "bootstrap": [float(end) for end in ends]}
+        figures[name] = {"value": float(value), "interval": [float(end) for end in ends]}
     n_h1 = int(llrs.is_h1.sum())
     return {"n_h1": n_h1, "n_h2": len(llrs.values) - n_h1, "n_groups": pairs.n_groups, **figures}
 

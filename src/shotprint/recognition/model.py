@@ -52,6 +52,8 @@ class ModelMetadata:
         correlations: see `shotprint.calibration`
     judgement : what tells gunshots from other sounds, and what the validation was like
         (`Judgement.to_mapping`); empty: neither is asked
+    evidence : hypothesis → what turns probabilities into likelihood ratios, as
+        `LikelihoodCalibration.to_json` writes it; empty: none was calibrated
     recipe, data, weights : how it was trained, on what, from what; settings and SHA-256 hashes.
         ``data["trained_on"]``: the first digits of the hash of each recording it was trained on
     licences : of what it is made from, by name
@@ -69,6 +71,7 @@ class ModelMetadata:
     backbone: str
     calibration: Mapping[str, Any] = field(default_factory=lambda: dict(NO_CALIBRATION))
     judgement: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Any] = field(default_factory=dict)

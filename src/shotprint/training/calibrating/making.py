@@ -23,6 +23,7 @@ from shotprint.training.calibrating.composing import (
     fit_gun_correlation,
     measure_guns,
 )
+from shotprint.training.calibrating.evidence import fit_evidence
 from shotprint.training.calibrating.gunshots import fit_judgement, measure_rejection, measure_usual
 from shotprint.training.calibrating.output import SCHEMA
 from shotprint.training.calibrating.probabilities import fit_probabilities
@@ -92,11 +93,13 @@ def calibrate(
         )
         content["judgement"] = judgement.to_mapping()
         figures = {**figures, "gunshots": measure_rejection(sets, heard, crossed)}
-    content["figures"] = figures
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     labels = model.metadata.label_names
     rows = list_predictions(pack.manifest.assign(fold=folds.astype(str)), labels, fitted.crossed)
-    write_predictions(path.with_suffix(".predictions.csv"), rows, labels)
+    predictions = path.with_suffix(".predictions.csv")
+    write_predictions(predictions, rows, labels)
+    content["evidence"], ratios = fit_evidence(predictions, firearms)
+    content["figures"] = {**figures, "likelihood_ratios": ratios}
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return content
 
 

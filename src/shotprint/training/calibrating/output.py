@@ -13,7 +13,7 @@ SCHEMA = "shotprint-calibration/1"
 
 
 def read_calibration(path: str | os.PathLike[str], weights_sha256: str) -> dict[str, Any]:
-    """Return the entries ``calibration`` and ``judgement`` for the card of an export.
+    """Return the entries ``calibration``, ``judgement`` and ``evidence`` for an export.
 
     Raises
     ------
@@ -23,7 +23,8 @@ def read_calibration(path: str | os.PathLike[str], weights_sha256: str) -> dict[
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             raise ValueError(content["schema"])
-        entries = {"calibration": content["calibration"], "judgement": content.get("judgement", {})}
+        entries = {name: content.get(name, {}) for name in ("judgement", "evidence")}
+        entries["calibration"] = content["calibration"]
     except OSError as error:
         raise ShotprintError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
@@ -65,6 +66,10 @@ def describe(content: Mapping[str, Any]) -> Iterator[str]:
     )
     for row in guns["by_n_guns"]:
         yield f"  {row['n_guns']} fired: answered 1, 2, 3 in {row['answers']} of {row['n']}"
+    for name, figure in figures["likelihood_ratios"].items():
+        if figure is not None:
+            shown = [_describe_figure(figure, key) for key in ("cllr", "cllr_min", "eer")]
+            yield f"likelihood ratios, {name}: {', '.join(shown)}"
     if gunshots := figures.get("gunshots"):
         yield (
             f"gunshots against other sounds at {COMMON_RATE_HZ} Hz: AUROC {gunshots['auroc']:.4f}; "
@@ -74,6 +79,12 @@ def describe(content: Mapping[str, Any]) -> Iterator[str]:
         for row in gunshots["other_shots"]:
             accepted = f"accepted {row['accepted']:.3f} of {row['n']}"
             yield f"other gunshots: AUROC {row['auroc']:.4f}, {accepted}"
+
+
+def _describe_figure(figures: Mapping[str, Any], name: str) -> str:
+    ends = figures[name]["interval"]
+    interval = f" ({ends[0]:.3f}–{ends[1]:.3f})" if ends else ""
+    return f"{name} {figures[name]['value']:.3f}{interval}"
 
 
 def _ends(figure: Mapping[str, Any]) -> str:

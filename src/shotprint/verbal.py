@@ -51,7 +51,7 @@ def read_scale(path: str | os.PathLike[str] | None = None) -> VerbalScale:
     name = "verbal.toml" if path is None else str(path)
     try:
         if path is None:
-            text = resources.files("shotprint.likelihood").joinpath(name).read_text("utf-8")
+            text = resources.files("shotprint").joinpath(name).read_text("utf-8")
         else:
             text = Path(path).read_text(encoding="utf-8-sig")
         table = tomllib.loads(text)
