@@ -201,6 +201,17 @@ def test_few_torn_groups_are_left_out_of_training_and_folds_stay() -> None:
                 check_no_leakage(manifest["group"], heard)
 
 
+def test_a_fold_is_tested_in_parts_where_most_of_its_training_part_would_go() -> None:
+    manifest = make_manifest()
+    # Two of three recordings belong to one group a gun, at all positions; labels all remain.
+    torn = np.arange(len(manifest)) % 3 != 0
+    manifest.loc[torn, "group"] = manifest.loc[torn, "label"]
+    protocol = assign_folds(manifest, "position")
+    assert list(protocol.apart) == ["position", "group"]
+    assert protocol.n_folds > 5
+    assert not protocol.leaks
+
+
 def test_one_group_for_all_cannot_be_purged_and_leaks() -> None:
     protocol = assign_folds(make_manifest().assign(group="one video"), "recorder")
     assert protocol.leaks
