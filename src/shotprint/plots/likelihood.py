@@ -98,8 +98,9 @@ def plot_pav(ax: Any, trials: Trials) -> None:
     inside = np.isfinite(pav.llr)
     lines = np.stack([pav.first, pav.last], 1)[inside].ravel()
     worth = np.repeat(pav.llr[inside], 2)
-    ax.plot(lines, worth, ".-", color=H1_COLOUR, markersize=3, label="what it is worth (PAV)")
-    below, above = _span(np.concatenate([[low, high], worth]))
+    ax.plot(lines, worth, ".-", color=H1_COLOUR, markersize=5, label="what it is worth (PAV)")
+    below = min([low, *(worth - EDGE)])
+    above = max([high, *(worth + EDGE)])
     for sign, marker, edge in ((1, "^", above), (-1, "v", below)):
         for i in np.flatnonzero(pav.llr == sign * np.inf):
             ends = [pav.first[i], pav.last[i]]
