@@ -78,6 +78,7 @@ def describe_failure(error: OSError) -> str:
 
 
 # Each command registers here; its file imports typer and the standard library only.
+from shotprint.cli.audit import audit  # noqa: E402
 from shotprint.cli.crossval import crossval  # noqa: E402
 from shotprint.cli.cut import cut  # noqa: E402
 from shotprint.cli.detect import detect  # noqa: E402
@@ -94,6 +95,7 @@ from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 from shotprint.cli.train_detector import train_detector  # noqa: E402
 
+app.command("audit")(audit)
 app.command("crossval")(crossval)
 app.command("cut")(cut)
 app.command("detect")(detect)
