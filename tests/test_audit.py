@@ -6,7 +6,6 @@ import soxr
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.naive_bayes import CategoricalNB
-from sounds import encode, make_noise
 
 from shotprint.audio import read, write_wav
 from shotprint.audit.comparison import (
@@ -24,6 +23,7 @@ from shotprint.audit.groups import find_joined, propose_groups
 from shotprint.audit.levels import LevelMeter, count_clipped, find_band_edge
 from shotprint.audit.pairs import Pair, find_pairs
 from shotprint.audit.records import Clip, ClipRow, Shelf, hear_clip
+from sounds import encode, make_noise
 
 WAV_RATE_HZ = 44100
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shotprint.audit.auditing import Audit
-from shotprint.audit.confounds import is_clipped
+from shotprint.audit.confounds import Confound, is_clipped
 from shotprint.audit.groups import find_joined
 from shotprint.audit.pairs import Pair
 from shotprint.audit.records import Clip, Sound
@@ -13,6 +13,7 @@ from shotprint.audit.records import Clip, Sound
 SERIOUS, NOTE = "serious", "note"
 SERIOUS_SKILL = 0.05
 """Lower end of the interval above chance, of the way from chance to always right."""
+MIN_GROUPS = 10  # fewer make no interval to rely on: such a confound is a note
 MAX_OFFSET = 0.01
 EMPTY_FROM = 0.85  # of half the sample rate: filters of converters begin above
 
@@ -128,14 +129,18 @@ def _find_confounds(audit: Audit) -> Iterator[Finding]:
             f"{each.fact}: guessed right {100 * each.value:.0f} % "
             f"({_format_interval(each.interval)}; blindly {100 * each.chance:.0f} %)"
             for each in audit.confounds
-            if each.skill > 0 and (each.skill >= SERIOUS_SKILL) == is_serious
+            if each.skill > 0 and _is_serious(each) == is_serious
         ]
         for is_serious in (True, False)
     }
     title = "fact{s} of recording by which the class can be guessed"
     yield from _list(SERIOUS, "confound", title, text, told[True])
-    title = "fact{s} of recording by which the class can be guessed a little"
+    title = "fact{s} of recording that may tell the class, weakly or in few groups"
     yield from _list(NOTE, "confound", title, text, told[False])
+
+
+def _is_serious(confound: Confound) -> bool:
+    return confound.skill >= SERIOUS_SKILL and confound.n_groups >= MIN_GROUPS
 
 
 def _format_interval(interval: tuple[float, float] | None) -> str:

@@ -28,9 +28,9 @@ POWER_FLOOR = 1e-8
 REACH = 31  # frames: an anchor rises most among all frames so near
 BEFORE, N_SLOTS, SLOT = 10, 12, 4  # frames before the anchor, slots of a sketch, frames a slot
 N_DIMENSIONS = 48
-MIN_LIKENESS = 0.6
-MAX_CANDIDATES = 30
-_ROWS_AT_ONCE = 1024
+MIN_LIKENESS = 0.65
+MAX_CANDIDATES = 20
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from shotprint.progress import show_progress
 BYTES, SAMPLES = "bytes", "samples"
 _MAX_SAMPLES = round(MAX_S * RATE_HZ)
 _KEPT_SPECTRA = 64
+_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ def find_pairs(clips: Sequence[Clip], shelf: Shelf, jobs: int) -> list[Pair]:
     compare_two = _make_comparer([sounds[i] for i in distinct], shelf)
     alike = []
     with ThreadPoolExecutor(jobs) as pool:
-        compared = pool.map(compare_two, candidates)
+        blocks = range(0, len(candidates), _AT_ONCE)
+        compared = (
+            shared
+            for start in blocks
+            for shared in pool.map(compare_two, candidates[start : start + _AT_ONCE])
+        )
         shown = show_progress(compared, total=len(candidates), description="comparing waveforms")
         for candidate, each in zip(candidates, shown, strict=True):
             if each is not None:
