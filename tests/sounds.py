@@ -31,7 +31,9 @@ def measure_tone(waveform, rate_hz):
     return frequency_hz, np.sqrt(2 * np.mean(middle**2))
 
 
-def encode(path, waveform, rate_hz, codec, *, video=None, options=None, placed=None):
+def encode(
+    path, waveform, rate_hz, codec, *, video=None, options=None, placed=None, bit_rate=192_000
+):
     """Write a file with FFmpeg: sound in `codec` (None: none), `video` codec beside it.
 
     `placed` (seconds) → seconds or None: when the packet of a time is put, None: nowhere.
@@ -50,7 +52,7 @@ def encode(path, waveform, rate_hz, codec, *, video=None, options=None, placed=N
             if codec == "libopencore_amrnb":
                 sound.bit_rate = 12_200  # as phones record, and its best
             elif codec not in ("flac", "alac"):
-                sound.bit_rate = 192_000
+                sound.bit_rate = bit_rate
         if picture:
             for i in range(10):
                 frame = av.VideoFrame(64, 64, "yuv420p")

@@ -78,6 +78,7 @@ def describe_failure(error: OSError) -> str:
 
 
 # Each command registers here; its file imports typer and the standard library only.
+from shotprint.cli.audit import audit  # noqa: E402
 from shotprint.cli.calibrate import calibrate  # noqa: E402
 from shotprint.cli.compare import compare  # noqa: E402
 from shotprint.cli.crossval import crossval  # noqa: E402
@@ -102,6 +103,7 @@ from shotprint.cli.validate import validate  # noqa: E402
 
 app.command("calibrate")(calibrate)
 app.command("compare")(compare)
+app.command("audit")(audit)
 app.command("crossval")(crossval)
 app.command("cut")(cut)
 app.command("datasets")(show_datasets)

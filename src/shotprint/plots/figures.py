@@ -1,5 +1,6 @@
 """Figures without pyplot: no window, no backend chosen for the whole process, same bytes again."""
 
+import io
 import os
 import textwrap
 from pathlib import Path
@@ -67,15 +68,23 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Pat
 
 def write_figure(figure: Figure, path: Path) -> None:
     """Write `figure` as what its extension says (``.png``, ``.svg``, ``.pdf``), without a date."""
-    kind = path.suffix.lower().removeprefix(".")
+    picture = render_figure(figure, path.suffix.lower().removeprefix("."))
+    with write_beside(path) as beside:
+        beside.write_bytes(picture)
+
+
+def render_figure(figure: Figure, kind: str) -> bytes:
+    """Return `figure` as ``png``, ``svg`` or ``pdf``, without a date."""
     metadata: dict[str, Any] = {
         "png": {"Software": None},
         "svg": {"Date": None},
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     }[kind]
     settings: dict[str, Any] = {"svg.hashsalt": "shotprint", "svg.fonttype": "path"}
-    with matplotlib.rc_context(settings), write_beside(path) as beside:
-        figure.savefig(beside, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+    content = io.BytesIO()
+    with matplotlib.rc_context(settings):
+        figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+    return content.getvalue()
 
 
 def write_literally(text: Any) -> None:
