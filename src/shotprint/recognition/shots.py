@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotprint.audio import resample
-from shotprint.clips import place_clips
+from shotprint.clips import ClipRule, place_clips
 from shotprint.detection import (
     DetectedShot,
     Detector,
@@ -61,18 +61,20 @@ class AnsweredShot:
 
 
 def answer_section(section: Section, detector: Detector, model: Model) -> list[AnsweredShot]:
-    """Find the shots of a section and let the model hear a clip of each.
+    """Find the shots of a section and let the model hear the clips of each.
 
-    With several channels a shot's answer is the mean over them.
+    A shot's answer is the mean over its clips: of one or two lengths, of each channel.
     """
     shots = detector.find(section)
     if not shots:
         return []
-    clips = cut_shots(section, shots, model.metadata)
-    n_channels, n_shots = clips.shape[:2]
-    log_probabilities, embeddings = run_clips(model, clips.reshape(-1, clips.shape[2]))
-    per_shot = log_probabilities.reshape(n_channels, n_shots, -1).mean(axis=0)
-    embedding = embeddings.reshape(n_channels, n_shots, -1).mean(axis=0)
+    to_hz = model.metadata.sample_rate_hz
+    outputs = []
+    for view in model.metadata.clip_rule.views:
+        clips = cut_shots(section, shots, to_hz, view)
+        answers = run_clips(model, clips.reshape(-1, clips.shape[2]))
+        outputs.append([values.reshape(*clips.shape[:2], -1) for values in answers])
+    per_shot, embedding = (np.concatenate(part).mean(axis=0) for part in zip(*outputs, strict=True))
     return [AnsweredShot(*each) for each in zip(shots, per_shot, embedding, strict=True)]
 
 
@@ -87,13 +89,15 @@ def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats]:
     return log_probabilities, embeddings
 
 
-def cut_shots(section: Section, shots: Sequence[DetectedShot], metadata: ModelMetadata) -> Floats:
+def cut_shots(
+    section: Section, shots: Sequence[DetectedShot], to_hz: int, rule: ClipRule
+) -> Floats:
     """Cut the clip of each shot at the model's rate: (n_channels, n_shots, n_samples).
 
     As `clips.cut_clips` does from the whole recording: moved inside where it would reach over an
     end of the recording, in the middle of zeros where that is shorter.
     """
-    rule, to_hz, from_hz = metadata.clip_rule, metadata.sample_rate_hz, section.sample_rate_hz
+    from_hz = section.sample_rate_hz
     length = round(rule.length_s * to_hz)
     begin = 0 if section.is_first else -section.start_sample  # where the recording begins, ends
     end = section.waveform.shape[1] if section.is_last else 1 << 62
