@@ -1,6 +1,6 @@
 """The recipe: every choice of a training run, validated, written beside its result as TOML.
 
-The defaults are the recipe of the shipped model. Each entry is also an option of
+The defaults are what ``docs/ablation.md`` led to. Each entry is also an option of
 ``shotprint train``, made from the fields of `Recipe`.
 """
 
