@@ -7,9 +7,9 @@ from shotprint.audio import resample
 from shotprint.recognition.judgement import (
     MEASURES,
     Judgement,
-    describe_clips,
     explain_unusual,
     find_gunshot_probability,
+    join_traits,
     measure_clips,
 )
 
@@ -72,9 +72,10 @@ def test_the_clip_most_like_a_gunshot_decides():
 
 
 def test_no_judgement_no_traits():
-    clips, embeddings = np.zeros((3, 100), np.float32), np.zeros((3, 2), np.float32)
-    assert describe_clips(None, clips, embeddings, (RATE_HZ, ONSET_S)).shape == (3, 0)
-    traits = describe_clips(make_judgement(), clips, embeddings, (RATE_HZ, ONSET_S))
+    embeddings = np.zeros((3, 2), np.float32)
+    measures = measure_clips(np.zeros((3, 100), np.float32), RATE_HZ, ONSET_S)
+    assert join_traits(None, embeddings, measures).shape == (3, 0)
+    traits = join_traits(make_judgement(), embeddings, measures)
     assert traits.shape == (3, 1 + len(MEASURES))
     assert np.isfinite(traits).all()
 

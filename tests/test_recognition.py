@@ -11,14 +11,14 @@ import soundfile
 
 from shotprint.audio import find_recordings, read, write_wav
 from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames
-from shotprint.detection import Listening
+from shotprint.detection import Detector, Listening, OnnxDetector
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.listening import BLOCK_S, listen
 from shotprint.recognition.shots import average
-from toy import TOY_LABELS, make_shot, write_shots
+from toy import TOY_LABELS, make_shot, write_bursts, write_shots, write_toy_detector
 
 GUNS = (Firearm("a", "", "9 mm", "pistol"), Firearm("b", "", "9 mm", "rifle"))
 
@@ -268,6 +268,38 @@ def test_a_long_recording_gives_the_clips_that_reading_it_whole_gives(
     assert np.array_equal(found, np.stack(expected))
     assert heard.duration_s == pytest.approx(1.5 * BLOCK_S, abs=1e-3)
     assert (heard.sample_rate_hz, heard.channels) == (rate_hz, 2)
+
+
+@pytest.mark.parametrize("duration_s", [3.0, 1.5 * BLOCK_S])
+def test_clips_of_two_lengths_stand_at_the_same_onsets(tmp_path, duration_s):
+    path = write_long(tmp_path / "long.wav", duration_s)
+    rule = ClipRule(short_length_s=0.5)
+    found = []
+    listen(path, LoudnessModel(clip_rule=rule).metadata, Listening(), found.extend)
+    waveform = read(path).waveform[0]
+    expected = [clip for view in rule.views for clip in cut_clips(waveform, 8000, view).waveforms]
+    assert {len(clip) for clip in found} == {8000, 4000}
+    assert sorted(map(bytes, found)) == sorted(map(bytes, expected))
+
+
+def test_the_answer_for_a_shot_is_the_mean_over_its_clips_of_both_lengths(tmp_path):
+    onsets_s = (0.5, 1.25)
+    path = write_bursts(tmp_path / "two.wav", onsets_s)
+    detector = Detector(OnnxDetector(write_toy_detector(tmp_path / "rise.onnx")))
+    rule = ClipRule(0.4, 0.1, short_length_s=0.2)
+    model = LoudnessModel(clip_rule=rule, sample_rate_hz=48000)
+    result = Recognizer(model, detector=detector).recognize_file(path)
+    waveform = read(path).waveform.mean(axis=0)
+    answers = []
+    for shot in result.shots:
+        start = round(shot.onset_s * 48000) - 4800
+        clips = [waveform[start : start + length] for length in (19200, 9600)]
+        answers.append(np.mean([model.run(clip[None])[0][0] for clip in clips], axis=0))
+        scores = {score.label: score.probability for score in shot.candidates}
+        assert scores["a"] == pytest.approx(average(answers[-1][None], {})[0], rel=1e-4)
+    assert len(answers) == 2
+    overall = {score.label: score.probability for score in result.candidates}
+    assert overall["a"] == pytest.approx(average(np.array(answers), {})[0], rel=1e-4)
 
 
 def test_onsets_of_many_hours_are_rated_span_by_span(monkeypatch):

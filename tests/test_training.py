@@ -46,8 +46,13 @@ from shotprint.training.module import (
 )
 from shotprint.training.parts import divide
 from shotprint.training.recipe import Recipe, load_recipe, write_recipe
-from shotprint.training.scoring import list_predictions
+from shotprint.training.scoring import (
+    compute_embeddings,
+    compute_probabilities,
+    list_predictions,
+)
 from shotprint.training.start import build_start
+from toy import build_toy_network
 from training_sets import RATE_HZ, RULE, SETTINGS, SMALL, make_set, make_shot
 
 SHORT = {**SMALL, "epochs": 1, "max_steps": 2}
@@ -130,6 +135,14 @@ def test_a_recipe_takes_what_was_packed_or_less(packed: Path) -> None:
     assert less == ClipRule(0.2, 0.1, 1, RULE.min_gap_s)
 
 
+def test_a_second_length_is_taken_where_clips_are_longer(packed: Path) -> None:
+    opened = open_pack(packed)
+    found = choose_clip_rule(opened, Recipe(short_clip_s=0.125))
+    assert found == dataclasses.replace(RULE, short_length_s=0.125)
+    for length_s in (0.25, 0.05, 0.0):
+        assert choose_clip_rule(opened, Recipe(short_clip_s=length_s)) == RULE
+
+
 def make_batches(opened: Pack, rank: int = 0, world: int = 1, **entries: Any) -> TrainingBatches:
     codes = {label: code for code, label in enumerate(opened.labels)}
     labels = np.array([codes[label] for label in opened.manifest["label"]], np.int64)
@@ -181,12 +194,46 @@ def test_clips_move_by_the_shift_and_stay_inside(packed: Path) -> None:
     n = round(0.01 * RATE_HZ)
     n_free = 0
     for onset, sample in enumerate(opened.onset_sample):
-        clip, later = batches.cut_clip(onset, 0.0), batches.cut_clip(onset, 0.01)
+        clip, later = (batches.cut_clip(onset, shift_s, RULE.length_s) for shift_s in (0.0, 0.01))
         if 2000 < sample < 12000:  # far from the ends of the recording
             np.testing.assert_array_equal(later[:-n], clip[n:])
             n_free += 1
-        assert len(batches.cut_clip(onset, 99.0)) == len(batches.cut_clip(onset, -99.0)) == 8000
+        for shift_s in (99.0, -99.0):
+            assert len(batches.cut_clip(onset, shift_s, RULE.length_s)) == 8000
     assert n_free >= 24
+
+
+def test_steps_take_turns_with_the_lengths_of_clips(packed: Path) -> None:
+    long = make_batches(open_pack(packed))
+    both = dataclasses.replace(long, rule=dataclasses.replace(RULE, short_length_s=0.125))
+    assert torch.equal(both[(2, 0)].waveforms, long[(2, 0)].waveforms)
+    short = dataclasses.replace(long, rule=both.rule.views[1])
+    assert both[(2, 1)].waveforms.shape == (8, 4000)
+    assert torch.equal(both[(2, 1)].waveforms, short[(2, 1)].waveforms)
+
+
+# --- scoring ----------------------------------------------------------------------------------
+
+
+def test_clips_of_both_lengths_are_scored(packed: Path) -> None:
+    opened, network = open_pack(packed), build_toy_network()
+    rule = dataclasses.replace(RULE, short_length_s=0.125)
+    rows = np.array([7, 2, 20])
+    probabilities = compute_probabilities(network, opened, rows, rule)
+    embeddings, owners = compute_embeddings(network, opened, rows, rule)
+    for place, row in enumerate(rows.tolist()):
+        with torch.no_grad():
+            outputs = [
+                network(torch.from_numpy(read_scoring_clips(opened, row, view)))
+                for view in rule.views
+            ]
+        log_probabilities, expected = (torch.cat(part) for part in zip(*outputs, strict=True))
+        np.testing.assert_allclose(
+            probabilities[place], log_probabilities.mean(dim=0).softmax(0), atol=1e-5
+        )
+        np.testing.assert_allclose(embeddings[owners == place], expected, rtol=1e-3, atol=1e-4)
+    alone = compute_probabilities(network, opened, rows, RULE)
+    assert np.abs(probabilities - alone).max() > 1e-3
 
 
 # --- one step ---------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ SETTINGS = PackSettings(clip_rule=RULE, margin_s=0.05)
 SMALL = {
     "weights": "none",
     "frozen_share": 0.0,
+    "layer_decay": 1.0,
+    "mixup_alpha": 0.0,
     "freeze_norm": False,
     "probe_l2": 0.0,
     "head_l2": 0.0,

@@ -6,6 +6,7 @@ few samples, its echoes and reverberation more slowly and from a higher floor. T
 onsets, not every shot, and says nothing of whether it was a shot.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,12 +39,14 @@ class ClipRule:
     onset_at_s : where in the clip the onset stands
     max_clips : clips a recording, around its loudest onsets
     min_gap_s : onsets nearer than this to a louder one are passed over
+    short_length_s : around every onset a second clip of this length is heard, too; 0: none
     """
 
     length_s: float = 1.0
     onset_at_s: float = 0.1
     max_clips: int = 4
     min_gap_s: float = 0.2
+    short_length_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.length_s < 0 or (self.length_s and not 0 <= self.onset_at_s < self.length_s):
@@ -56,6 +59,20 @@ class ClipRule:
                 f"found max_clips {self.max_clips} and min_gap_s {self.min_gap_s}; "
                 "expected at least one clip and a gap above 0 s"
             )
+        is_short = self.onset_at_s < self.short_length_s < self.length_s
+        if self.short_length_s and not is_short:
+            raise ShotprintError(
+                f"the second clip has {self.short_length_s} s; expected 0 s (none), or a length "
+                f"between the onset at {self.onset_at_s} s and the first clip's {self.length_s} s"
+            )
+
+    @property
+    def views(self) -> "tuple[ClipRule, ...]":
+        """The rules, of one length each, by which an onset is heard; the longest first."""
+        long = dataclasses.replace(self, short_length_s=0.0)
+        if not self.short_length_s:
+            return (long,)
+        return long, dataclasses.replace(long, length_s=self.short_length_s)
 
 
 class Clips(NamedTuple):

@@ -20,6 +20,7 @@ from shotprint.audio import FoundRecording
 from shotprint.detection import Detector, Listening
 from shotprint.errors import MissingExtraError, ShotprintError
 from shotprint.files import write_beside
+from shotprint.recognition.judgement import join_traits
 from shotprint.recognition.listening import listen
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.recognizer import identify
@@ -30,6 +31,7 @@ from shotprint.recognition.shots import (
     answer,
     answer_section,
     hear_shots,
+    join_outputs,
     run_clips,
     to_results,
 )
@@ -124,7 +126,8 @@ def _embed_whole(
         lambda clips: outputs.append(run_clips(model, clips)),
         run.check,
     )
-    log_probabilities, embeddings, traits = map(np.concatenate, zip(*outputs, strict=True))
+    log_probabilities, embeddings, measures = join_outputs(outputs, model.metadata)
+    traits = join_traits(model.metadata.judge, embeddings, measures)
     result = RecordingResult(recording.name, sha256, **vars(heard))
     answers = _answer(log_probabilities, traits, model)
     row = _make_row(result, {}, answers, embeddings.mean(axis=0))

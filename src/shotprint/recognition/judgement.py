@@ -99,28 +99,23 @@ class Judgement:
 
         Parameters
         ----------
-        traits : (n_clips, n_traits), see `describe_clips`
+        traits : (n_clips, n_traits), see `join_traits`
         """
         medians = dict(zip(MEASURES, np.median(traits[:, 1:], axis=0).tolist(), strict=True))
         return {name: Measure(medians[name], *ends) for name, ends in self.ranges.items()}
 
 
-def describe_clips(
-    judgement: Judgement | None, clips: Floats, embeddings: Floats, place: tuple[int, float]
-) -> Floats:
-    """Return the traits of clips: log-odds of a gunshot, then `MEASURES`: (n, n_traits).
+def join_traits(judgement: Judgement | None, embeddings: Floats, measures: Floats) -> Floats:
+    """Return the traits of shots: log-odds of a gunshot, then `MEASURES`: (n, n_traits).
 
     Parameters
     ----------
     judgement : None: nothing is asked, (n, 0)
-    clips : (n, n_samples) as recorded, level not changed
-    embeddings : (n, d)
-    place : rate in Hz, and where in the clip its onset stands, in seconds
+    embeddings, measures : (n, d) and (n, n_clip_measures), see `measure_clips`
     """
     if judgement is None:
-        return np.zeros((len(clips), 0), np.float32)
+        return np.zeros((len(embeddings), 0), np.float32)
     rated = judgement.rate(embeddings)
-    measures = measure_clips(clips, *place)
     return np.hstack([rated[:, :1], measures, rated[:, 1:]]).astype(np.float32)
 
 

@@ -7,14 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotprint.audio import Audio, require_length, require_sound
-from shotprint.clips import compute_power, count_frame_samples, cut_clips, pick_onset_frames
+from shotprint.clips import (
+    ClipRule,
+    compute_power,
+    count_frame_samples,
+    cut_clips,
+    pick_onset_frames,
+)
 from shotprint.clips import place_clips as place_starts
 from shotprint.detection import Heard, Listening, describe_heard, open_blocks
 from shotprint.recognition.model import Floats, ModelMetadata
 
 BLOCK_S = 60.0
-"""A recording up to this length is decoded once; a longer one in blocks, and twice: to find its
-loudest onsets, then to cut the clips. A model that hears recordings whole hears its blocks."""
+"""A recording up to this length is decoded once; a longer one in blocks, first to find its
+loudest onsets, then once for each length of clips. A model that hears recordings whole hears its
+blocks."""
 
 
 def listen(
@@ -50,8 +57,9 @@ def listen(
         require_length(first, path)
         require_sound(first, path)
         for waveform in _channels_with_sound(first.waveform):
-            clips = cut_clips(waveform, rate_hz, metadata.clip_rule).waveforms
-            take(_lengthen(clips, metadata.min_samples))
+            for view in metadata.clip_rule.views:
+                clips = cut_clips(waveform, rate_hz, view).waveforms
+                take(_lengthen(clips, metadata.min_samples))
         return describe_heard(first, first.waveform.shape[1])
     blocks = _chain(first, second, blocks)
     if metadata.clip_rule.length_s == 0:
@@ -60,7 +68,8 @@ def listen(
     else:
         powers, last, n_samples = _measure_power(blocks, rate_hz)
         require_sound(last, path)
-        _take_loudest(read_blocks(), powers, n_samples, metadata, take)
+        for view in metadata.clip_rule.views:
+            take(_cut_loudest(read_blocks(), powers, n_samples, rate_hz, view))
     return describe_heard(last, n_samples)
 
 
@@ -110,15 +119,14 @@ def _measure_power(
     return [np.concatenate(channel) for channel in zip(*parts, strict=True)], block, n_samples
 
 
-def _take_loudest(
+def _cut_loudest(
     blocks: Iterator[Audio],
     powers: list[NDArray[np.float64]],
     n_samples: int,
-    metadata: ModelMetadata,
-    take: Callable[[Floats], None],
-) -> None:
+    rate_hz: int,
+    rule: ClipRule,
+) -> Floats:
     """Cut the clips around the loudest onsets of each channel while the blocks go by."""
-    rate_hz, rule = metadata.sample_rate_hz, metadata.clip_rule
     length = round(rule.length_s * rate_hz)
     wanted: list[tuple[int, int]] = []  # channel, start
     for channel, power in enumerate(powers):
@@ -139,4 +147,4 @@ def _take_loudest(
         offset += n_block
         if offset >= end:
             break
-    take(clips)
+    return clips

@@ -17,7 +17,7 @@ from shotprint.decisions import LEVEL
 from shotprint.detection import Detector, Heard, Listening, Section
 from shotprint.errors import ShotprintError
 from shotprint.recognition.journal import Journal
-from shotprint.recognition.judgement import explain_unusual
+from shotprint.recognition.judgement import explain_unusual, join_traits
 from shotprint.recognition.listening import listen
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.results import (
@@ -33,6 +33,7 @@ from shotprint.recognition.shots import (
     answer,
     answer_section,
     hear_shots,
+    join_outputs,
     run_clips,
     tell_guns,
     to_answer,
@@ -231,14 +232,15 @@ class Recognizer:
 
     def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats, Floats]:
         """Return what was heard, log-probabilities and traits of clips of the loudest onsets."""
-        outputs: list[tuple[Floats, Floats]] = []
+        outputs: list[tuple[Floats, Floats, Floats]] = []
 
         def take(clips: Floats) -> None:
-            outputs.append(run_clips(self.model, clips)[::2])
+            outputs.append(run_clips(self.model, clips))
 
-        heard = listen(path, self.model.metadata, self._listening, take, check)
-        log_probabilities, traits = zip(*outputs, strict=True)
-        return heard, np.concatenate(log_probabilities), np.concatenate(traits)
+        metadata = self.model.metadata
+        heard = listen(path, metadata, self._listening, take, check)
+        log_probabilities, embeddings, measures = join_outputs(outputs, metadata)
+        return heard, log_probabilities, join_traits(metadata.judge, embeddings, measures)
 
     def _warn_of_training(self, sha256: str) -> tuple[str, ...]:
         n_digits = len(next(iter(self._trained_on), ""))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shotprint.audio import resample
 from shotprint.calibration import apply_calibration
-from shotprint.clips import place_clips
+from shotprint.clips import ClipRule, place_clips
 from shotprint.decisions import LEVEL, Decision, decide
 from shotprint.detection import (
     DetectedShot,
@@ -28,7 +28,11 @@ from shotprint.detection import (
 from shotprint.detection.shots import Timed
 from shotprint.errors import RecordingError
 from shotprint.guns import CORRELATION, count_guns
-from shotprint.recognition.judgement import describe_clips, find_gunshot_probability
+from shotprint.recognition.judgement import (
+    find_gunshot_probability,
+    join_traits,
+    measure_clips,
+)
 from shotprint.recognition.model import LEVEL_RULES, Floats, Model, ModelMetadata
 from shotprint.recognition.results import (
     BurstResult,
@@ -54,7 +58,7 @@ Shot = TypeVar("Shot", bound=Timed)
 class AnsweredShot:
     """A shot as detected; log-probabilities (n_labels,), embedding (d,), traits of its clip.
 
-    The traits are those of `judgement.describe_clips`.
+    The traits are those of `judgement.join_traits`.
     """
 
     detected: DetectedShot
@@ -72,22 +76,48 @@ class AnsweredShot:
 
 
 def answer_section(section: Section, detector: Detector, model: Model) -> list[AnsweredShot]:
-    """Find the shots of a section and let the model hear a clip of each.
+    """Find the shots of a section and let the model hear the clips of each.
 
-    With several channels a shot's answer is the mean over them.
+    A shot's answer is the mean over its clips: of one or two lengths, of each channel.
     """
     shots = detector.find(section)
     if not shots:
         return []
-    clips = cut_shots(section, shots, model.metadata)
-    n_channels, n_shots = clips.shape[:2]
-    outputs = run_clips(model, clips.reshape(-1, clips.shape[2]))
-    means = [each.reshape(n_channels, n_shots, -1).mean(axis=0) for each in outputs]
-    return [AnsweredShot(*each) for each in zip(shots, *means, strict=True)]
+    to_hz = model.metadata.sample_rate_hz
+    outputs = []
+    for view in model.metadata.clip_rule.views:
+        clips = cut_shots(section, shots, to_hz, view)
+        answers = run_clips(model, clips.reshape(-1, clips.shape[2]))
+        outputs.append([values.reshape(*clips.shape[:2], -1) for values in answers])
+    means = [np.concatenate(part).mean(axis=0) for part in zip(*outputs, strict=True)]
+    traits = join_traits(model.metadata.judge, *means[1:])
+    return [AnsweredShot(*each) for each in zip(shots, *means[:2], traits, strict=True)]
+
+
+def merge_views(outputs: Sequence[Sequence[Floats]]) -> list[Floats]:
+    """Return the means over clips of different lengths around the same onsets.
+
+    Parameters
+    ----------
+    outputs : of each length what a model gives, arrays (n_clips, …) each; where an end of the
+        recording let two clips of one length fall together, a single mean is left
+    """
+    if len({len(view[0]) for view in outputs}) > 1:
+        outputs = [[values.mean(axis=0, keepdims=True) for values in view] for view in outputs]
+    return [np.mean(part, axis=0, dtype=np.float32) for part in zip(*outputs, strict=True)]
+
+
+def join_outputs(outputs: Sequence[Sequence[Floats]], metadata: ModelMetadata) -> list[Floats]:
+    """Join what a model gives for the clips of `listening.listen`, each length in turn."""
+    n_views = len(metadata.clip_rule.views)
+    merged = [merge_views(outputs[i : i + n_views]) for i in range(0, len(outputs), n_views)]
+    return [np.concatenate(part) for part in zip(*merged, strict=True)]
 
 
 def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return log-probabilities (n, n_labels), embeddings (n, d) and traits of clips.
+    """Return log-probabilities (n, n_labels), embeddings (n, d) and measures of clips.
+
+    The measures are `judgement.CLIP_MEASURES` where the model has a judgement, else (n, 0).
 
     Parameters
     ----------
@@ -100,17 +130,21 @@ def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats, Floats]:
     ]
     log_probabilities, embeddings = (np.concatenate(part) for part in zip(*outputs, strict=True))
     metadata = model.metadata
-    place = metadata.sample_rate_hz, metadata.clip_rule.onset_at_s
-    return log_probabilities, embeddings, describe_clips(metadata.judge, clips, embeddings, place)
+    measures = np.zeros((len(clips), 0), np.float32)
+    if metadata.judge:
+        measures = measure_clips(clips, metadata.sample_rate_hz, metadata.clip_rule.onset_at_s)
+    return log_probabilities, embeddings, measures
 
 
-def cut_shots(section: Section, shots: Sequence[DetectedShot], metadata: ModelMetadata) -> Floats:
+def cut_shots(
+    section: Section, shots: Sequence[DetectedShot], to_hz: int, rule: ClipRule
+) -> Floats:
     """Cut the clip of each shot at the model's rate: (n_channels, n_shots, n_samples).
 
     As `clips.cut_clips` does from the whole recording: moved inside where it would reach over an
     end of the recording, in the middle of zeros where that is shorter.
     """
-    rule, to_hz, from_hz = metadata.clip_rule, metadata.sample_rate_hz, section.sample_rate_hz
+    from_hz = section.sample_rate_hz
     length = round(rule.length_s * to_hz)
     begin = 0 if section.is_first else -section.start_sample  # where the recording begins, ends
     end = section.waveform.shape[1] if section.is_last else 1 << 62
@@ -195,7 +229,7 @@ def answer(
 
     Parameters
     ----------
-    log_probabilities, traits : (n_clips, n_labels) and (n_clips, n_traits), see `run_clips`
+    log_probabilities, traits : (n_clips, n_labels) and (n_clips, n_traits)
     level : the probability from which something is stated
     """
     probabilities = average(log_probabilities, metadata.calibration)

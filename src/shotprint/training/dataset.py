@@ -4,6 +4,7 @@ What is drawn depends on seed, epoch and step alone, never on what was drawn bef
 run can go on from any epoch.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -48,6 +49,8 @@ def choose_clip_rule(pack: Pack, recipe: Recipe) -> ClipRule:
         max_clips=packed.max_clips if recipe.max_clips is None else recipe.max_clips,
         min_gap_s=packed.min_gap_s,
     )
+    if rule.onset_at_s < recipe.short_clip_s < rule.length_s:
+        rule = dataclasses.replace(rule, short_length_s=recipe.short_clip_s)
     if rule.max_clips > packed.max_clips:
         raise ShotprintError(
             f"max_clips is {rule.max_clips}, but {pack.path} has {packed.max_clips} onsets a "
@@ -79,7 +82,8 @@ class TrainingBatches(Dataset[Batch]):
     """Batches of clips around random onsets of the recordings of a training part.
 
     An item is asked for by (epoch, step). Over an epoch each recording is drawn about
-    ``clips_per_recording`` times; `class_balance` moves this towards rare labels.
+    ``clips_per_recording`` times; `class_balance` moves this towards rare labels. With clips of
+    two lengths the steps take turns.
 
     Parameters
     ----------
@@ -119,7 +123,9 @@ class TrainingBatches(Dataset[Batch]):
         shifts_s = rng.normal(0, self.recipe.time_shift_s, size)
         mine = range(self.rank, size, self.world_size)
         onsets = self._first_onset[rows] + chosen
-        clips = [self.cut_clip(int(onsets[i]), float(shifts_s[i])) for i in mine]
+        views = self.rule.views
+        length_s = views[step % len(views)].length_s
+        clips = [self.cut_clip(int(onsets[i]), float(shifts_s[i]), length_s) for i in mine]
         waveforms = torch.from_numpy(_stack(clips))
         return Batch(waveforms, torch.from_numpy(self.labels[rows[mine]]), epoch, step)
 
@@ -139,12 +145,12 @@ class TrainingBatches(Dataset[Batch]):
         drawn = np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1)
         return self.rows[shuffled[rng.permutation(drawn)]]
 
-    def cut_clip(self, onset: int, shift_s: float) -> Floats:
+    def cut_clip(self, onset: int, shift_s: float, length_s: float) -> Floats:
         """Return the clip around an onset (row of the onsets), moved by `shift_s`."""
         pack, rate = self.pack, self.pack.settings.sample_rate_hz
         segment = int(pack.onset_segment[onset])
         first, stored = int(pack.segment_start[segment]), int(pack.segment_n_samples[segment])
-        length = round(self.rule.length_s * rate)
+        length = round(length_s * rate)
         if length == 0 or stored <= length:
             return _centre(pack.read_samples(segment, first, stored), length)
         start = int(pack.onset_sample[onset]) - round((self.rule.onset_at_s - shift_s) * rate)
@@ -177,8 +183,8 @@ def read_scoring_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
 def read_recorded_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
     """Return the clips that recognition would cut, level as recorded: (n, n_samples).
 
-    The same as ``cut_clips(…).waveforms`` on the recording, up to the rounding of the pack to
-    16 bits.
+    Of the rule's first length only; `ClipRule.views` has a rule for each. The same as
+    ``cut_clips(…).waveforms`` on the recording, up to the rounding of the pack to 16 bits.
     """
     rate = pack.settings.sample_rate_hz
     first, end = np.searchsorted(pack.onset_recording, [row, row + 1])

@@ -191,17 +191,17 @@ def prepare(pack_path: str | os.PathLike[str], recipe: Recipe, out_dir: Path) ->
             f"{pack_path} has the label {pack.labels[0]} only; two are needed to tell apart"
         )
     rule = choose_clip_rule(pack, recipe)
-    min_s = spec.min_samples / rate
-    if 0 < rule.length_s < min_s:
+    min_s, shortest_s = spec.min_samples / rate, rule.views[-1].length_s
+    if 0 < shortest_s < min_s:
         raise ShotprintError(
-            f"clips of {rule.length_s:g} s are too short for {spec.name}: give {min_s:.2f} s or "
-            "more"
+            f"clips of {shortest_s:g} s are too short for {spec.name}: give {min_s:.2f} s or more"
         )
     recipe = dataclasses.replace(
         recipe,
         clip_length_s=float(rule.length_s),
         onset_at_s=float(rule.onset_at_s),
         max_clips=rule.max_clips,
+        short_clip_s=rule.short_length_s,
     )
     if recipe.weights == "none":  # random stages are neither worth keeping nor probing
         recipe = dataclasses.replace(

@@ -38,11 +38,13 @@ def compute_probabilities(
     """
     network.eval()
     device = network.head.weight.device
-    results: list[Floats] = []
-    for clips, counts in _gather(pack, rows, rule, min_samples):
-        log_probabilities = network(clips.to(device))[0].float().cpu().numpy()
-        ends = np.cumsum(counts)
-        results += [average(each, {}) for each in np.split(log_probabilities, ends[:-1])]
+    heard: list[list[Floats]] = []  # of each length of clips, of each recording
+    for view in rule.views:
+        heard.append([])
+        for clips, counts in _gather(pack, rows, view, min_samples):
+            log_probabilities = network(clips.to(device))[0].float().cpu().numpy()
+            heard[-1] += np.split(log_probabilities, np.cumsum(counts)[:-1])
+    results = [average(np.concatenate(parts), {}) for parts in zip(*heard, strict=True)]
     return np.stack(results) if results else np.zeros((0, len(network.labels)))
 
 
@@ -59,11 +61,14 @@ def compute_embeddings(
     network.eval()
     device = network.head.weight.device
     embeddings: list[Tensor] = []
-    counts: list[int] = []
-    for clips, counts_here in _gather(pack, rows, rule, min_samples):
-        embeddings.append(network(clips.to(device))[1].float().cpu())
-        counts += counts_here
-    return torch.cat(embeddings), torch.arange(len(rows)).repeat_interleave(torch.tensor(counts))
+    owners: list[Tensor] = []
+    for view in rule.views:
+        counts: list[int] = []
+        for clips, counts_here in _gather(pack, rows, view, min_samples):
+            embeddings.append(network(clips.to(device))[1].float().cpu())
+            counts += counts_here
+        owners.append(torch.arange(len(rows)).repeat_interleave(torch.tensor(counts)))
+    return torch.cat(embeddings), torch.cat(owners)
 
 
 def _gather(

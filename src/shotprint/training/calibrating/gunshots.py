@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from shotprint.recognition.judgement import FLOOR_DB, MEASURES, Judgement, describe_clips
+from shotprint.recognition.judgement import FLOOR_DB, MEASURES, Judgement, join_traits
 from shotprint.training.calibrating.sets import MAX_CLIPS, Heard, Set
 
 PENALTY = 0.01
@@ -61,7 +61,7 @@ def measure_usual(
     rows = []
     for row, fold in enumerate(own.folds.tolist()):
         embeddings = heard[fold][0][0].embeddings[row]
-        traits = describe_clips(crossed[fold], own.clips[row], embeddings, own.place)
+        traits = join_traits(crossed[fold], embeddings, own.measures[row])
         rows.append(np.median(traits[:, 1:], axis=0))
     low, high = np.percentile(np.stack(rows), RANGE, axis=0)
     ranges = {name: (float(a), float(b)) for name, a, b in zip(MEASURES, low, high, strict=True)}

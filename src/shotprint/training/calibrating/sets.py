@@ -14,7 +14,8 @@ from shotprint.backbones.torch_model import TorchModel
 from shotprint.clips import ClipRule
 from shotprint.errors import ShotprintError
 from shotprint.packing import Pack
-from shotprint.recognition.shots import run_clips
+from shotprint.recognition.judgement import measure_clips
+from shotprint.recognition.shots import merge_views, run_clips
 from shotprint.splits import assign_folds, read_protocol
 from shotprint.training.dataset import read_recorded_clips
 
@@ -26,6 +27,7 @@ sounds are no gunshots: most collections of sounds have a lower rate than record
 N_FOLDS_OF_OTHERS = 5
 Floats = NDArray[np.float32]
 Clips = list[Floats]
+Views = list[list[Floats]]  # of each recording, of each length of clips (n_clips, n_samples)
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,16 @@ class Set:
     ----------
     folds, groups : of each recording
     clips, narrow : of each as recorded, and the first ones limited to the common rate
+    measures : (n_clips, n_measures) of each, see `judgement.measure_clips`
     is_shot : whether they are gunshots
-    place : rate in Hz, and where in a clip its onset stands, in seconds
     """
 
     folds: NDArray[np.int64]
     groups: NDArray[np.str_]
-    clips: Clips
-    narrow: Clips
+    clips: Views
+    narrow: Views
+    measures: Clips
     is_shot: bool
-    place: tuple[int, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,20 +124,22 @@ def read_other(pack: Pack, rule: ClipRule, is_shot: bool) -> Set:
         manifest, "manifest" if has_folds else "group", None if has_folds else N_FOLDS_OF_OTHERS
     )
     sounds = read_set(pack, rule, protocol.folds_for(manifest["recording"]), is_shot=is_shot)
-    return dataclasses.replace(sounds, clips=[each[:MAX_CLIPS] for each in sounds.clips])
+    return dataclasses.replace(
+        sounds, clips=[[view[:MAX_CLIPS] for view in each] for each in sounds.clips]
+    )
 
 
 def read_set(pack: Pack, rule: ClipRule, folds: NDArray[np.int64], *, is_shot: bool) -> Set:
     rate_hz = pack.settings.sample_rate_hz
-    clips = [read_recorded_clips(pack, row, rule) for row in range(len(pack.manifest))]
-    narrow = [
-        resample(resample(each[:MAX_CLIPS], rate_hz, COMMON_RATE_HZ), COMMON_RATE_HZ, rate_hz)
+    rows = range(len(pack.manifest))
+    clips = [[read_recorded_clips(pack, row, view) for view in rule.views] for row in rows]
+    narrow = [[_narrow(view[:MAX_CLIPS], rate_hz) for view in each] for each in clips]
+    measures = [
+        merge_views([[measure_clips(view, rate_hz, rule.onset_at_s)] for view in each])[0]
         for each in clips
     ]
-    narrow = [each[:, : full.shape[1]] for each, full in zip(narrow, clips, strict=True)]
     groups = pack.manifest["group"].where(pack.manifest["group"] != "", pack.manifest["recording"])
-    place = (rate_hz, rule.onset_at_s)
-    return Set(folds, groups.to_numpy(dtype=str), clips, narrow, is_shot, place)
+    return Set(folds, groups.to_numpy(dtype=str), clips, narrow, measures, is_shot)
 
 
 def hear_both(model: TorchModel, sounds: Set) -> tuple[Heard, Heard]:
@@ -143,9 +147,17 @@ def hear_both(model: TorchModel, sounds: Set) -> tuple[Heard, Heard]:
     return _hear(model, sounds.clips), _hear(model, sounds.narrow)
 
 
-def _hear(model: TorchModel, clips: Clips) -> Heard:
-    outputs = [run_clips(model, each)[:2] for each in clips]
+def _hear(model: TorchModel, recordings: Views) -> Heard:
+    outputs = [
+        merge_views([run_clips(model, view)[:2] for view in recording]) for recording in recordings
+    ]
     return Heard([each[0] for each in outputs], [each[1] for each in outputs])
+
+
+def _narrow(clips: Floats, rate_hz: int) -> Floats:
+    """Limit clips (n, n_samples) to the band of the common rate."""
+    there = resample(clips, rate_hz, COMMON_RATE_HZ)
+    return resample(there, COMMON_RATE_HZ, rate_hz)[:, : clips.shape[1]]
 
 
 def take_out_of_fold(own: Set, heard: Mapping[int, Any]) -> Clips:
