@@ -19,8 +19,10 @@ def write_scores(out_dir: Path, name: str, accuracy: dict[tuple[int, int], float
         scores = {}
         for scored in pair:
             share = accuracy.get((scored, sum(pair) - scored), 0.5)
-            scores[str(scored)] = np.arange(10) < 10 * share
-        np.savez(folder / "correct.npz", **scores)
+            wrong = (np.arange(10) >= 10 * share).astype(int)
+            scores[str(scored)] = np.log([[0.6, 0.4], [0.4, 0.6]])[wrong]
+            scores[f"truth_{scored}"] = np.zeros(10, int)
+        np.savez(folder / ablation.ANSWERS, **scores)
 
 
 @pytest.fixture
@@ -49,6 +51,19 @@ def test_equal_scores_choose_the_first(tmp_path: Path) -> None:
 
 
 def test_nothing_is_chosen_before_all_networks_are_scored(studied: Path) -> None:
-    (ablation.place_run(studied, WORSE, (2, 4)) / "correct.npz").unlink()
+    (ablation.place_run(studied, WORSE, (2, 4)) / ablation.ANSWERS).unlink()
     assert ablation.choose(studied, 2) is None
     assert ablation.choose(studied, 3) == WORSE
+
+
+def test_several_settings_answer_with_the_mean_of_their_log_probabilities(tmp_path: Path) -> None:
+    names = list(ablation.CANDIDATES)[:2]
+    sure, unsure = np.log([0.05, 0.95]), np.log([0.6, 0.4])  # of the second label, which is true
+    for name, rows in zip(names, ((sure, unsure), (unsure, sure)), strict=True):
+        folder = ablation.place_run(tmp_path, name, (0,))
+        folder.mkdir(parents=True)
+        np.savez(folder / ablation.ANSWERS, **{"0": np.stack(rows), "truth_0": np.array([1, 1])})
+    found = [ablation.read_correct(tmp_path, name, (0,), 0) for name in names]
+    np.testing.assert_array_equal(found, [[True, False], [False, True]])
+    joined = ablation.read_correct(tmp_path, names, (0,), 0)
+    np.testing.assert_array_equal(joined, [True, True])
