@@ -180,11 +180,18 @@ def read_scoring_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
     return normalize_level(read_recorded_clips(pack, row, rule))
 
 
-def read_recorded_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
+def read_recorded_clips(
+    pack: Pack, row: int, rule: ClipRule, *, every_onset: bool = False
+) -> Floats:
     """Return the clips that recognition would cut, level as recorded: (n, n_samples).
 
     Of the rule's first length only; `ClipRule.views` has a rule for each. The same as
     ``cut_clips(…).waveforms`` on the recording, up to the rounding of the pack to 16 bits.
+
+    Parameters
+    ----------
+    every_onset : one clip an onset, as where shots are recognised one by one, also where an end
+        of the recording lets two fall together
     """
     rate = pack.settings.sample_rate_hz
     first, end = np.searchsorted(pack.onset_recording, [row, row + 1])
@@ -193,10 +200,11 @@ def read_recorded_clips(pack: Pack, row: int, rule: ClipRule) -> Floats:
     length = round(rule.length_s * rate)
     if length == 0 or n_samples <= length:
         samples = pack.read_samples(int(pack.onset_segment[first]), 0, n_samples)
-        return _centre(samples, length)[None]
+        clip = _centre(samples, length)[None]
+        return np.repeat(clip, end - first, axis=0) if every_onset else clip
     starts = place_clips(pack.onset_sample[first:end], n_samples, rate, rule)
     _, kept = np.unique(starts, return_index=True)
-    kept.sort()
+    kept = np.arange(len(starts)) if every_onset else np.sort(kept)
     clips = [
         pack.read_samples(int(pack.onset_segment[first + i]), int(starts[i]), length) for i in kept
     ]

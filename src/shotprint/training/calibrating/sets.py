@@ -132,7 +132,10 @@ def read_other(pack: Pack, rule: ClipRule, is_shot: bool) -> Set:
 def read_set(pack: Pack, rule: ClipRule, folds: NDArray[np.int64], *, is_shot: bool) -> Set:
     rate_hz = pack.settings.sample_rate_hz
     rows = range(len(pack.manifest))
-    clips = [[read_recorded_clips(pack, row, view) for view in rule.views] for row in rows]
+    clips = [
+        [read_recorded_clips(pack, row, view, every_onset=True) for view in rule.views]
+        for row in rows
+    ]
     narrow = [[_narrow(view[:MAX_CLIPS], rate_hz) for view in each] for each in clips]
     measures = [
         merge_views([[measure_clips(view, rate_hz, rule.onset_at_s)] for view in each])[0]
