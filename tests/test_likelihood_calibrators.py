@@ -180,3 +180,11 @@ def test_intervals_of_figures_hold_them_and_grow_where_groups_are_few():
 def test_one_group_has_no_interval():
     intervals = bootstrap_figures(make_trials(*draw()), np.zeros(100), Resampling(100))
     assert np.isnan([*intervals.values()]).all()
+
+
+def test_the_interval_of_a_rate_is_as_wide_as_the_binomial_says():
+    trials = make_trials(*draw(200, 200, distance=0.5))
+    rate = measure(trials)["misleading_h1"]
+    low, high = bootstrap_figures(trials, np.arange(400), Resampling(1000))["misleading_h1"]
+    width = 2 * 1.96 * np.sqrt(rate * (1 - rate) / 200)
+    assert high - low == pytest.approx(width, rel=0.15)
