@@ -47,6 +47,7 @@ make bench                      # everything, in about {minutes} minutes; rewrit
 make bench OPTIONS=--install    # the size of the base install too (pip, network)
 python -m benchmarks --only few --only steady    # some of it, to the terminal
 python -m benchmarks --only hours                # ten hours of sound: 7 GB, about 10 minutes
+python -m benchmarks --only audit                # an audit of ten thousand recordings
 ```
 """
 

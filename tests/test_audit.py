@@ -15,7 +15,7 @@ from shotprint.audit.comparison import (
     count_bins,
     find_longest_run,
     measure_agreement,
-    whiten,
+    prepare,
 )
 from shotprint.audit.confounds import MAX_BINS, measure_confounds
 from shotprint.audit.fingerprints import RATE_HZ, compute_fingerprint, find_candidates
@@ -44,7 +44,7 @@ def shelf():
 
 def judge(first, second):
     n_fft = count_bins(len(first) + len(second))
-    return compare(whiten(first, n_fft), whiten(second, n_fft))
+    return compare(prepare(first, n_fft), prepare(second, n_fft))
 
 
 def hear(paths, shelf):
@@ -92,7 +92,7 @@ def test_shots_with_the_same_echo_in_other_noise_are_no_copies():
     shot, noise = make_shot(0, rate_hz=RATE_HZ, floor=0.0)[0], make_noise(2, 12_000, 9)
     first, second = (shot + 0.02 * each for each in noise)
     n_fft = count_bins(24_000)
-    alignment = align(whiten(first, n_fft), whiten(second, n_fft))
+    alignment = align(prepare(first, n_fft), prepare(second, n_fft))
     agreement, _ = measure_agreement(alignment)
     assert (agreement > 0.9).sum() >= 4  # they do agree at the blast: that alone is not enough
     assert judge(first, second) is None

@@ -2,8 +2,9 @@
 
 Two shots of one gun in one place begin alike and, where the echoes are strong, go on alike for
 some tenths of a second; the noise around them differs. A copy agrees in its quiet moments too.
-So both clips are whitened, which makes faint components count as much as the blast, laid over
-each other where they correlate most, to a part of a sample, and compared window by window:
+So both clips are made even, over time and over frequency, for faint sound to count as much as the
+blast, laid over each other where they then correlate most, to a part of a sample, and compared
+window by window, both through one filter that whitens what they have in common:
 
 - ``copy``: nearly all windows of the overlap agree. One clip is a copy of the other, or both are
   cut from one take.
@@ -65,16 +66,25 @@ class Shared:
 
 
 @dataclass(frozen=True, eq=False)
-class Whitened:
-    """The whitened spectrum (n_fft / 2 + 1,) of a waveform, and the number of its samples."""
+class Prepared:
+    """The spectrum (n_fft / 2 + 1,) of a waveform, and what is needed to compare it.
+
+    Attributes
+    ----------
+    gain : that makes the spectrum's envelope flat in the band, and 0 outside
+    even : spectrum of the waveform with its level made even over time, then its envelope
+    n_samples : of the waveform
+    """
 
     spectrum: Complexes
+    gain: Floats
+    even: Complexes
     n_samples: int
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Two whitened waveforms (n_samples,) where they overlap, and where that is.
+    """Two waveforms (n_samples,), filtered alike, where they overlap, and where that is.
 
     Attributes
     ----------
@@ -88,12 +98,12 @@ class Alignment:
     begin: int
 
 
-def compare(first: Whitened, second: Whitened) -> Shared | None:
+def compare(first: Prepared, second: Prepared) -> Shared | None:
     """Return the stretch that two waveforms at `RATE_HZ` share; None: none.
 
     Parameters
     ----------
-    first, second : of `whiten`, with the same `count_bins`
+    first, second : of `prepare`, with the same `n_fft`
     """
     alignment = align(first, second)
     if alignment is None:
@@ -120,10 +130,10 @@ def compare(first: Whitened, second: Whitened) -> Shared | None:
     )
 
 
-def align(first: Whitened, second: Whitened) -> Alignment | None:
+def align(first: Prepared, second: Prepared) -> Alignment | None:
     """Lay two waveforms over each other where they correlate most; None: nothing stands out."""
     n_fft = 2 * (len(first.spectrum) - 1)
-    cross = first.spectrum * second.spectrum.conj()
+    cross = first.even * second.even.conj()
     coarse = _invert(cross, n_fft)
     peak = int(np.abs(coarse).argmax())
     height = abs(float(coarse[peak]))
@@ -131,10 +141,11 @@ def align(first: Whitened, second: Whitened) -> Alignment | None:
         return None
     lag = _refine(cross, peak, n_fft)
     lag -= n_fft * (lag > n_fft / 2)
-    delayed = _invert(second.spectrum * _turn(len(cross), -lag / n_fft), n_fft)
+    filter_ = np.sqrt(first.gain * second.gain)
+    delayed = _invert(second.spectrum * filter_ * _turn(len(cross), -lag / n_fft), n_fft)
     begin = max(0, int(np.ceil(lag)))
     end = min(first.n_samples, int(np.floor(lag + second.n_samples)))
-    overlap = _invert(first.spectrum, n_fft)[begin:end]
+    overlap = _invert(first.spectrum * filter_, n_fft)[begin:end]
     return Alignment(overlap, delayed[begin:end], lag, begin)
 
 
@@ -148,18 +159,44 @@ def count_bins(n_samples: int) -> int:
     return 1 << (n_samples - 1).bit_length()
 
 
-def whiten(waveform: Floats, n_fft: int) -> Whitened:
-    """Return the spectrum of a waveform, its envelope over `SMOOTH_HZ` made flat in the band."""
+def prepare(waveform: Floats, n_fft: int) -> Prepared:
+    """Prepare a waveform (n_samples,) at `RATE_HZ` for comparison.
+
+    Parameters
+    ----------
+    n_fft : of `count_bins`, for the samples of both that are compared
+    """
     spectrum = np.fft.rfft(waveform, n_fft)
-    power = spectrum.real**2 + spectrum.imag**2
+    even = np.fft.rfft(_make_even(waveform), n_fft)
+    gain = _whiten(spectrum, n_fft)
+    return Prepared(spectrum, gain, even * _whiten(even, n_fft), len(waveform))
+
+
+def _make_even(waveform: Floats) -> Floats:
+    """Divide by the level of the surrounding 50 ms."""
+    level = np.sqrt(_smooth(waveform**2, WINDOW // 2))
+    even: Floats = (waveform / (level + 1e-4 * level.max() + 1e-20)).astype(np.float32)
+    return even
+
+
+def _whiten(spectrum: Complexes, n_fft: int) -> Floats:
+    """Return the gain of each bin that makes the envelope flat in the band."""
     bin_hz = RATE_HZ / n_fft
-    half = max(1, round(SMOOTH_HZ / bin_hz / 2))
-    total = np.cumsum(np.pad(power, (half + 1, half), mode="edge"), dtype=np.float64)
-    smooth = (total[2 * half + 1 :] - total[: -2 * half - 1]) / (2 * half + 1)
+    power = spectrum.real**2 + spectrum.imag**2
+    smooth = _smooth(power, max(1, round(SMOOTH_HZ / bin_hz / 2)))
     gain = 1 / np.sqrt(smooth + 1e-9 * smooth.max() + 1e-20)
     frequency_hz = np.arange(len(spectrum)) * bin_hz
     gain[(frequency_hz < LOW_HZ) | (frequency_hz > HIGH_HZ)] = 0
-    return Whitened(spectrum * gain.astype(np.float32), len(waveform))
+    return gain.astype(np.float32)
+
+
+def _smooth(values: Floats, reach: int) -> NDArray[np.float64]:
+    """Return the mean of each value (n,) and those up to `reach` before and behind it."""
+    total = np.cumsum(np.pad(values, (reach + 1, reach), mode="edge"), dtype=np.float64)
+    smooth: NDArray[np.float64] = (total[2 * reach + 1 :] - total[: -2 * reach - 1]) / (
+        2 * reach + 1
+    )
+    return np.maximum(smooth, 0)
 
 
 def _turn(n: int, cycles: float) -> Complexes:

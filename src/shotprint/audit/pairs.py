@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from shotprint.audit.comparison import MAX_S, Shared, Whitened, compare, count_bins, whiten
+from shotprint.audit.comparison import MAX_S, Prepared, Shared, compare, count_bins, prepare
 from shotprint.audit.fingerprints import RATE_HZ, Candidate, find_candidates
 from shotprint.audit.records import Clip, Shelf, Sound
 from shotprint.progress import show_progress
@@ -78,8 +78,8 @@ def _make_comparer(sounds: Sequence[Sound], shelf: Shelf) -> Callable[[Candidate
     """Return what compares the two clips of a candidate; spectra are kept for the next ones."""
 
     @functools.lru_cache(maxsize=_KEPT_SPECTRA)
-    def prepare(clip: int, start: int, stop: int, n_fft: int) -> Whitened:
-        return whiten(shelf.take(sounds[clip].place, start, stop), n_fft)
+    def take(clip: int, start: int, stop: int, n_fft: int) -> Prepared:
+        return prepare(shelf.take(sounds[clip].place, start, stop), n_fft)
 
     def compare_two(candidate: Candidate) -> Shared | None:
         numbers = candidate.first, candidate.second
@@ -89,7 +89,7 @@ def _make_comparer(sounds: Sequence[Sound], shelf: Shelf) -> Callable[[Candidate
             for clip, anchor in zip(numbers, anchors, strict=True)
         ]
         n_fft = count_bins(sum(stop - start for start, stop in spans))
-        one, two = (prepare(clip, *span, n_fft) for clip, span in zip(numbers, spans, strict=True))
+        one, two = (take(clip, *span, n_fft) for clip, span in zip(numbers, spans, strict=True))
         shared = compare(one, two)
         (first, _), (second, _) = spans
         if shared is None or first == second == 0:
