@@ -123,7 +123,7 @@ def test_train_takes_recipe_and_options(packed: Path, tmp_path: Path) -> None:
     assert last == f"wrote {tmp_path / 'run'}{os.sep}"
     assert all(note.startswith("note: ") for note in notes)  # nothing of other packages
     expected = {**entries, "seed": 3, "clip_length_s": RULE.length_s}
-    expected |= {"onset_at_s": RULE.onset_at_s, "max_clips": RULE.max_clips}
+    expected |= {"onset_at_s": RULE.onset_at_s, "max_clips": RULE.max_clips, "short_clip_s": 0.0}
     assert load_recipe(tmp_path / "run" / "recipe.toml") == load_recipe(None, expected)
     again = invoke("train", packed, "-o", tmp_path / "run", *as_options(entries))
     assert "--resume" in str(again.exception)

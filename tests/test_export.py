@@ -136,7 +136,13 @@ def test_probes_are_of_several_lengths_batches_and_kinds():
 
 def test_metadata_of_a_training_run_arrive_in_the_file(tmp_path):
     said = {
-        "clip_rule": {"length_s": 0.5, "onset_at_s": 0.05, "max_clips": 2, "min_gap_s": 0.1},
+        "clip_rule": {
+            "length_s": 0.5,
+            "onset_at_s": 0.05,
+            "max_clips": 2,
+            "min_gap_s": 0.1,
+            "short_length_s": 0.25,
+        },
         "recipe": {"epochs": 3},
         "pack": {"manifest_sha256": "ab"},
         "trained_on": ["012345678901"],
