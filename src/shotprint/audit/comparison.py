@@ -149,6 +149,11 @@ def align(first: Prepared, second: Prepared) -> Alignment | None:
     return Alignment(overlap, delayed[begin:end], lag, begin)
 
 
+def _transform(waveform: Floats, n_fft: int) -> Complexes:
+    spectrum: Complexes = np.fft.rfft(waveform, n_fft).astype(np.complex64, copy=False)
+    return spectrum
+
+
 def _invert(spectrum: Complexes, n_fft: int) -> Floats:
     waveform: Floats = np.fft.irfft(spectrum, n_fft).astype(np.float32, copy=False)
     return waveform
@@ -166,8 +171,7 @@ def prepare(waveform: Floats, n_fft: int) -> Prepared:
     ----------
     n_fft : of `count_bins`, for the samples of both that are compared
     """
-    spectrum = np.fft.rfft(waveform, n_fft)
-    even = np.fft.rfft(_make_even(waveform), n_fft)
+    spectrum, even = (_transform(each, n_fft) for each in (waveform, _make_even(waveform)))
     gain = _whiten(spectrum, n_fft)
     return Prepared(spectrum, gain, even * _whiten(even, n_fft), len(waveform))
 
@@ -187,16 +191,16 @@ def _whiten(spectrum: Complexes, n_fft: int) -> Floats:
     gain = 1 / np.sqrt(smooth + 1e-9 * smooth.max() + 1e-20)
     frequency_hz = np.arange(len(spectrum)) * bin_hz
     gain[(frequency_hz < LOW_HZ) | (frequency_hz > HIGH_HZ)] = 0
-    return gain.astype(np.float32)
+    narrow: Floats = gain.astype(np.float32)
+    return narrow
 
 
 def _smooth(values: Floats, reach: int) -> NDArray[np.float64]:
     """Return the mean of each value (n,) and those up to `reach` before and behind it."""
     total = np.cumsum(np.pad(values, (reach + 1, reach), mode="edge"), dtype=np.float64)
-    smooth: NDArray[np.float64] = (total[2 * reach + 1 :] - total[: -2 * reach - 1]) / (
-        2 * reach + 1
-    )
-    return np.maximum(smooth, 0)
+    width = 2 * reach + 1
+    smooth: NDArray[np.float64] = np.maximum((total[width:] - total[:-width]) / width, 0)
+    return smooth
 
 
 def _turn(n: int, cycles: float) -> Complexes:

@@ -34,8 +34,8 @@ MAX_DRAWN_S = 60.0
 N_COLUMNS = 600
 UNITS = {
     "length": "length in s",
-    "peak level": "peak in dB below full scale",
-    "mean level": "mean level in dB below full scale",
+    "peak level": "peak level in dBFS",
+    "mean level": "mean level in dBFS",
     "end of the band": "end of the band in Hz",
 }
 
@@ -182,7 +182,7 @@ def draw_confounds(confounds: Sequence[Confound]) -> Picture:
     ax.grid(axis="x", color="0.85", linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
     caption = (
-        "How often the class is guessed right from what has nothing to do with the gun; the lines "
+        "How often the class is guessed right from how the clips were made; the lines "
         "are 95 % intervals (bootstrap over groups)."
     )
     return Picture(render_figure(figure, "svg"), caption, "Guesses of the class from each fact")
