@@ -145,6 +145,29 @@ def test_a_sound_set_has_no_serious_finding(shotprint, tmp_path):
     assert " 0 serious findings" in out
 
 
+def test_a_real_set_is_seen_through(shotprint, tmp_path, shared):
+    """M4 repeats M16, rate and length tell the class, a pair shares sound across groups."""
+    guns = shared / "data/guns9"
+    shotprint("import", "folder", str(guns), "--groups", str(guns / "groups.csv"))
+    assert shotprint("audit", "set.csv", "--no-shots")[0] == 0
+    pair = ["MP5/8 (60).flac", "MP5/8 (62).flac"]
+    audit = json.loads((tmp_path / "audit/audit.json").read_text(encoding="utf-8"))
+    serious = {
+        each["kind"]: each["items"] for each in audit["findings"] if each["severity"] != "note"
+    }
+    twins = [item for item in serious["two_labels"] if item.startswith("M16/") and "= M4/" in item]
+    assert len(twins) == len(serious["two_labels"]) == 80
+    told = {item.split(":")[0] for item in serious["confound"]}
+    assert {"sample rate", "length", "all together"} <= told
+    by_fact = {each["fact"]: each for each in audit["confounds"]}
+    assert by_fact["clipped"]["interval"][0] < by_fact["clipped"]["chance"]
+    listed = [each for each in audit["findings"] if each["kind"] == "confound"]
+    assert not any("clipped" in item for each in listed for item in each["items"])
+    assert any(item.startswith(" = ".join(pair)) for item in serious["across_folds"])
+    groups = {each["recording"]: each["proposed_group"] for each in audit["recordings"]}
+    assert groups[pair[0]] == groups[pair[1]]
+
+
 def test_shots_are_counted(shotprint, tmp_path, toy_detector):
     spoil(tmp_path / "set")
     shotprint("import", "folder", "set")

@@ -137,7 +137,7 @@ def align(first: Prepared, second: Prepared) -> Alignment | None:
     coarse = _invert(cross, n_fft)
     peak = int(np.abs(coarse).argmax())
     height = abs(float(coarse[peak]))
-    if height == 0 or height < MIN_PROMINENCE * float(coarse @ coarse / n_fft) ** 0.5:
+    if height < MIN_PROMINENCE * float(coarse @ coarse / n_fft) ** 0.5:
         return None
     lag = _refine(cross, peak, n_fft)
     lag -= n_fft * (lag > n_fft / 2)
