@@ -218,9 +218,10 @@ def test_wrong_usage_is_refused_before_anything_is_done(
 
 def test_a_model_is_found_in_the_folder_of_weights(shots, toy_model, monkeypatch):
     common = ("recognize", shots / "shot1.wav", "--model", toy_model.name)
-    run(*common, "--weights-dir", toy_model.parent)
+    by_option = run(*common, "--weights-dir", toy_model.parent).stdout
     monkeypatch.setenv("SHOTPRINT_WEIGHTS", str(toy_model.parent))
-    run(*common)
+    assert run(*common).stdout == by_option
+    assert "shot1.wav" in by_option
 
 
 def test_weights_in_torch_answer_as_the_exported_model(shots, toy_model):

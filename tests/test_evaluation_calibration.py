@@ -6,6 +6,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import brier_score_loss, log_loss
 
 from shotprint.calibration import apply_calibration, normalize
+from shotprint.decisions import decide
 from shotprint.evaluation.calibration import (
     bin_reliability,
     compute_brier,
@@ -18,6 +19,7 @@ from shotprint.evaluation.calibration import (
 from shotprint.evaluation.decisions import Judged, decide_all, evaluate_decisions
 from shotprint.evaluation.intervals import Resampling
 from shotprint.firearms import Firearm
+from shotprint.recognition.results import sum_scores
 
 FEW = Resampling(n_resamples=50)
 
@@ -152,3 +154,14 @@ def test_wrong_statements_stay_below_the_complement_of_the_level():
     judged = Judged(normalize(logits), truth, np.arange(len(truth)))
     for row in evaluate_decisions(judged, list(GUNS), GUNS, FEW):
         assert row["error"] <= 1 - row["level"] + 0.01
+
+
+def test_it_decides_as_recognition_does():
+    p = np.random.default_rng(4).dirichlet(np.full(4, 0.3), 200)
+    names = [list(GUNS), [g.calibre for g in GUNS.values()], [g.category for g in GUNS.values()]]
+    place, _ = decide_all(p, np.zeros(200, int), names, 0.8)
+    levels = ("model", "calibre", "category", "inconclusive")
+    for row, found in zip(p, place.tolist(), strict=True):
+        rankings = [sum_scores(kinds, row) for kinds in names]
+        assert decide(rankings, 0.8).level == levels[found]
+    assert set(place.tolist()) == {0, 1, 2, 3}

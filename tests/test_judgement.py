@@ -115,5 +115,8 @@ def test_only_what_lies_outside_is_said():
     assert explain_unusual(usual) == ()
     measures = make_judgement(band_hz=(8000.0, 16000.0), distance=(-1.0, 1.0)).compare(traits)
     (text,) = explain_unusual(measures)
-    assert "highest frequency 6 (there 8 to 16) kHz" in text
-    assert "distance" not in text
+    assert text.endswith("for it: less high frequency")
+    (text,) = explain_unusual(
+        make_judgement(band_hz=(0.0, 5000.0), distance=(1.0, 2.0)).compare(traits)
+    )
+    assert text.endswith("for it: more high frequency, nearer to the known shots")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from shotprint.cli import options, ratios
+from shotprint.cli.running import finish
 
 
 def compare(
@@ -13,9 +14,7 @@ def compare(
     model: options.ModelPath = None,
     weights_dir: options.WeightsDir = None,
     detector: options.DetectorPath = None,
-    verbal: Annotated[
-        Path | None, typer.Option(help="Your own words for likelihood ratios, TOML.")
-    ] = None,
+    verbal: options.Verbal = None,
     format: Annotated[ratios.Format, typer.Option(help="How it is written.")] = ratios.Format.table,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the ratios.")
@@ -40,7 +39,6 @@ def compare(
         raise ShotprintError(
             f"{len(answered)} of {len(results)} recordings can be read; give two or more to compare"
         )
-    ratios.warn_of_doubts(answered)
     compared = list(compare_recordings(answered, found))
     ratios.show_ratios(compared, (found, scale, recognizer), format, output)
-    ratios.end(results, is_interrupted)
+    finish(results, None, is_interrupted)

@@ -1,27 +1,17 @@
 """``shotprint lr``: how much more probable the sound is if this gun fired than if another did."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shotprint.cli import options, ratios
-
-
-class Hypothesis(StrEnum):
-    """What the hypotheses are about."""
-
-    model = "model"
-    calibre = "calibre"
-    category = "category"
+from shotprint.cli.running import finish
 
 
 def lr(
     paths: options.Paths,
-    hypothesis: Annotated[
-        Hypothesis, typer.Option(help="H1: this one fired; H2: another of the listed ones did.")
-    ] = Hypothesis.model,
+    hypothesis: options.HypothesisOption = options.Hypothesis.model,
     value: Annotated[
         list[str] | None,
         typer.Option("--for", help="Which one, such as 'MP5'; may be given again. Default: each."),
@@ -32,9 +22,7 @@ def lr(
     calibration: Annotated[
         Path | None, typer.Option(help="What shotprint validate fitted, instead of the model's.")
     ] = None,
-    verbal: Annotated[
-        Path | None, typer.Option(help="Your own words for likelihood ratios, TOML.")
-    ] = None,
+    verbal: options.Verbal = None,
     format: Annotated[ratios.Format, typer.Option(help="How it is written.")] = ratios.Format.table,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the ratios.")
@@ -52,7 +40,6 @@ def lr(
     scale = read_scale(verbal)
     results, is_interrupted = ratios.recognize_all(recognizer, paths)
     answered = [result for result in results if result.error is None]
-    ratios.warn_of_doubts(answered)
     rated = [ratio for each in answered for ratio in rate_recording(each, found, value or ())]
     ratios.show_ratios(rated, (found, scale, recognizer), format, output)
-    ratios.end(results, is_interrupted)
+    finish(results, None, is_interrupted)

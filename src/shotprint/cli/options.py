@@ -1,6 +1,7 @@
 """What several commands are given in the same words, and how they open it."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,20 @@ WeightsDir = Annotated[
     Path | None,
     typer.Option(help="Folder where the model is looked for too (or set SHOTPRINT_WEIGHTS)."),
 ]
+
+
+class Hypothesis(StrEnum):
+    """What the hypotheses of a likelihood ratio are about."""
+
+    model = "model"
+    calibre = "calibre"
+    category = "category"
+
+
+HypothesisOption = Annotated[
+    Hypothesis, typer.Option(help="H1: this one fired; H2: another of the listed ones did.")
+]
+Verbal = Annotated[Path | None, typer.Option(help="Your own words for likelihood ratios, TOML.")]
 Firearms = Annotated[
     Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
 ]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from shotprint.cli import options
-from shotprint.cli.running import deliver, finish, join_cells, run_all
-from shotprint.decisions import NOT_A_GUNSHOT, UNKNOWN_GUN
+from shotprint.cli.running import deliver, join_cells, run_all
+from shotprint.decisions import NOT_A_GUNSHOT, UNKNOWN_GUN, describe_decision
 
 if TYPE_CHECKING:
     from shotprint.evidence import LikelihoodCalibration
@@ -33,36 +33,32 @@ def open_recognizer(
     model: Path | None, weights_dir: Path | None, detector: Path | None
 ) -> "Recognizer":
     """Return a recogniser that finds the shots first, as ``shotprint recognize`` does."""
-    from shotprint.recognition import RecognitionSettings, Recognizer
+    from shotprint.recognition import Recognizer
 
-    return Recognizer(
-        options.open_model(model, None, weights_dir, None),
-        RecognitionSettings(),
-        options.open_detector(detector, None),
-    )
+    opened = options.open_model(model, None, weights_dir, None)
+    return Recognizer(opened, detector=options.open_detector(detector, None))
 
 
 def recognize_all(
     recognizer: "Recognizer", paths: list[str]
 ) -> "tuple[list[RecordingResult], bool]":
-    """Return the answers for recordings, failed ones among them, and whether Ctrl-C came."""
+    """Return the answers for recordings, failed ones among them, and whether Ctrl-C came.
+
+    Says of which a ratio means little: it supposes that a listed gun fired.
+    """
     from shotprint.audio import find_recordings
 
     found = find_recordings(paths)
-    return run_all(recognizer.recognize(found), found, "recognising", "recognised")
-
-
-def warn_of_doubts(results: "Sequence[RecordingResult]") -> None:
-    """Say of which recordings a ratio means little: it supposes that a listed gun fired."""
+    answers = recognizer.recognize(found)
+    results, is_interrupted = run_all(answers, found, "recognising", "recognised")
     for result in results:
-        level = "" if result.decision is None else result.decision.level
-        if level in (NOT_A_GUNSHOT, UNKNOWN_GUN):
-            what = level.replace("_", " ")
+        if result.decision and result.decision.level in (NOT_A_GUNSHOT, UNKNOWN_GUN):
             typer.echo(
-                f"shotprint: {result.path}: warning: {what}; a likelihood ratio supposes that one "
-                "of the listed guns fired",
+                f"shotprint: {result.path}: warning: {describe_decision(result.decision)}; a "
+                "likelihood ratio supposes that one of the listed guns fired",
                 err=True,
             )
+    return results, is_interrupted
 
 
 def show_ratios(
@@ -72,13 +68,15 @@ def show_ratios(
     output: Path | None,
 ) -> None:
     """Write ratios as a table or as JSON."""
+    from shotprint.recognition.results import printable
+
     calibration, scale, _ = about
     if format == Format.json:
         deliver(_to_json(ratios, about), output)
         return
     rows = [
         [
-            " ~ ".join(ratio.recordings),
+            " ~ ".join(map(printable, ratio.recordings)),
             ratio.value or "one model",
             *(f"{value:+.2f}" for value in (ratio.llr, ratio.low, ratio.high)),
             "yes" if ratio.is_bounded else "",
@@ -136,8 +134,3 @@ def _to_json(
         ],
     }
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def end(results: "Sequence[RecordingResult]", is_interrupted: bool) -> None:
-    """End with the exit code that the failures ask for."""
-    finish(results, None, is_interrupted)

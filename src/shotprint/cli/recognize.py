@@ -146,10 +146,9 @@ def _show_combined(combined: "CombinedResult") -> None:
         return
     best = ", ".join(f"{s.label} {s.probability:.2f}" for s in combined.candidates[:3])
     stated = describe_decision(combined.decision)
-    n_left_out = len(combined.left_out)
-    without = f" ({n_left_out} left out)" if n_left_out else ""
+    n_used, n_left_out = combined.n_recordings, len(combined.left_out)
     typer.echo(
-        f"all {combined.n_recordings} recordings as one gun{without}: {stated}; {best}", err=True
+        f"{n_used} of {n_used + n_left_out} recordings as one gun: {stated}; {best}", err=True
     )
 
 

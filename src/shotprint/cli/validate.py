@@ -1,20 +1,11 @@
 """``shotprint validate``: likelihood ratios, how good they are, and a calibration to use."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shotprint.cli import options
-
-
-class Hypothesis(StrEnum):
-    """What the hypotheses are about."""
-
-    model = "model"
-    calibre = "calibre"
-    category = "category"
 
 
 def validate(
@@ -25,9 +16,7 @@ def validate(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for tables and pictures.")
     ] = Path("validation"),
-    hypothesis: Annotated[
-        Hypothesis, typer.Option(help="H1: this one fired; H2: another of the listed ones did.")
-    ] = Hypothesis.model,
+    hypothesis: options.HypothesisOption = options.Hypothesis.model,
     condition: Annotated[
         list[str],
         typer.Option(
@@ -39,9 +28,7 @@ def validate(
         Path | None, typer.Option(help="Manifest with labels, groups, recorder, position, …")
     ] = None,
     firearms: options.Firearms = None,
-    verbal: Annotated[
-        Path | None, typer.Option(help="Your own words for likelihood ratios, TOML.")
-    ] = None,
+    verbal: options.Verbal = None,
     note: Annotated[str | None, typer.Option(help="A line for every picture.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap and of parts.")] = 0,

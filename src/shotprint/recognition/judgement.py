@@ -17,14 +17,14 @@ Floats = NDArray[np.float32]
 CLIP_MEASURES = ("level_dbfs", "band_hz", "clipped_share", "decay_s", "noise_db")
 MEASURES = (*CLIP_MEASURES, "distance")
 DESCRIPTIONS = {
-    "level_dbfs": ("peak level", "dBFS", 1.0),
-    "band_hz": ("highest frequency", "kHz", 1e-3),
-    "clipped_share": ("samples at the peak", "%", 100.0),
-    "decay_s": ("decay by 20 dB", "ms", 1000.0),
-    "noise_db": ("noise before the shot", "dB below the peak", -1.0),
-    "distance": ("distance of the embedding", "", 1.0),
+    "level_dbfs": ("quieter", "louder"),
+    "band_hz": ("less high frequency", "more high frequency"),
+    "clipped_share": ("less clipped", "more clipped"),
+    "decay_s": ("a shorter decay", "a longer decay"),
+    "noise_db": ("less noise", "more noise"),
+    "distance": ("nearer to the known shots", "farther from the known shots"),
 }
-"""Measure → what it is called, its unit as shown, and what it is multiplied by for that."""
+"""Measure → in words what it is to lie below and above its range."""
 
 FLOOR_DB = -120.0
 BAND_WIDTH_HZ = 500.0
@@ -130,13 +130,20 @@ def find_gunshot_probability(traits: Floats) -> float | None:
 
 
 def explain_unusual(measures: Mapping[str, Measure]) -> tuple[str, ...]:
-    """Return a warning that names what lies outside the range of the validation, if anything."""
-    unusual = [_describe(name, m) for name, m in measures.items() if not m.is_usual]
+    """Return a warning that names what lies outside the range of the validation, if anything.
+
+    Without values, which stand beside it, so that many recordings can share one line.
+    """
+    unusual = [
+        DESCRIPTIONS[name][measure.value > measure.high]
+        for name, measure in measures.items()
+        if not measure.is_usual
+    ]
     if not unusual:
         return ()
     return (
         "it is unlike the recordings that the model was validated on, whose figures may not hold "
-        f"for it: {'; '.join(unusual)}",
+        f"for it: {', '.join(unusual)}",
     )
 
 
@@ -196,13 +203,6 @@ def _measure_noise(clips: Floats, peak: Floats, n_before: int) -> NDArray[np.flo
 
 def _to_db(amplitudes: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(20 * np.log10(np.maximum(amplitudes, _TINY)), FLOOR_DB))
-
-
-def _describe(name: str, measure: Measure) -> str:
-    what, unit, factor = DESCRIPTIONS[name]
-    value = factor * measure.value
-    low, high = sorted((factor * measure.low, factor * measure.high))
-    return f"{what} {value:.3g} (there {low:.3g} to {high:.3g}) {unit}".rstrip()
 
 
 def _round_all(values: Sequence[float] | Floats) -> list[float]:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.calibration import apply_calibration
 from shotprint.evaluation.calibration import minimize
 from shotprint.guns import MAX_GUNS, compute_set_likelihoods, list_sets, weigh_sets
-from shotprint.training.calibrating.sets import Clips, Set
+from shotprint.training.calibrating.sets import Set
 
 N_CASES = 900
 MAX_RECORDINGS = 8
@@ -48,12 +47,18 @@ class Case:
 
 
 def compose_cases(
-    clips: Clips, truth: NDArray[np.int64], own: Set, calibration: Any, seed: int = 0
+    shots_of: list[Floats], truth: NDArray[np.int64], own: Set, seed: int = 0
 ) -> list[Case]:
-    """Put recordings together at random; folds with too few models give fewer guns."""
+    """Put recordings together at random; folds with too few models give fewer guns.
+
+    Parameters
+    ----------
+    shots_of : of each recording the probabilities (n_shots, k) of its shots, calibrated without
+        its fold
+    truth : (n_recordings,)
+    """
     rng = np.random.default_rng(seed)
     folds = sorted(set(own.folds.tolist()))
-    probabilities = [apply_calibration(each.astype(float), 1, calibration) for each in clips]
     cases = []
     for place in range(N_CASES):
         fold = folds[rng.integers(len(folds))]
@@ -64,7 +69,7 @@ def compose_cases(
         for model in models:
             known = mine[truth[mine] == model]
             chosen = rng.choice(known, min(len(known), 1 + int(rng.integers(most))), replace=False)
-            shots += [probabilities[row] for row in chosen]
+            shots += [shots_of[row] for row in chosen]
         joined = np.concatenate(shots)
         sets = list_sets(joined.shape[1], len(joined))
         likelihoods = compute_set_likelihoods(joined, sets)

@@ -3,14 +3,14 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shotprint.errors import ShotprintError
 from shotprint.evaluation import Predictions, Resampling, read_predictions
+from shotprint.evaluation.levels import UNKNOWN, Level, name_levels
 from shotprint.evidence import PAIR, Hypothesis, LikelihoodCalibration
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
@@ -27,8 +27,6 @@ from shotprint.likelihood.pairs import (
 RESAMPLING = Resampling(n_resamples=200)
 MIN_FOLDS = 3  # a pair may touch two, and a third is needed to fit on
 
-Fitted = tuple[dict[str, Any], list[float]]
-
 
 def fit_evidence(
     path: Path, firearms: Mapping[str, Firearm]
@@ -42,16 +40,20 @@ def fit_evidence(
     predictions, sha256 = read_predictions(path), compute_sha256(path)
     evidence, figures = {}, {}
     for hypothesis in typing.get_args(Hypothesis):
-        settings = Settings(hypothesis, (), RESAMPLING, predictions_sha256=sha256)
-        try:
-            found = validate(predictions, firearms, settings)
-        except ShotprintError:  # fewer than two calibres are known
+        if hypothesis != "model" and not _has_two(predictions.labels, firearms, hypothesis):
             continue
+        settings = Settings(hypothesis, (), RESAMPLING, predictions_sha256=sha256)
+        found = validate(predictions, firearms, settings)
         evidence[hypothesis] = json.loads(found.calibration.to_json())
         figures[hypothesis] = found.report["all"]["figures"]
     if len(set(predictions.columns["fold"])) >= MIN_FOLDS:
         evidence[PAIR], figures[PAIR] = _fit_pairs(predictions, sha256)
     return evidence, figures
+
+
+def _has_two(labels: Sequence[str], firearms: Mapping[str, Firearm], level: Level) -> bool:
+    """Tell whether the labels have two different known calibres or categories."""
+    return len({*name_levels(labels, firearms, level)} - {UNKNOWN}) > 1
 
 
 def _fit_pairs(predictions: Predictions, sha256: str) -> tuple[dict[str, Any], dict[str, Any]]:

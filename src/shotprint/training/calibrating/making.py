@@ -70,11 +70,11 @@ def calibrate(
     for fold in _show_folds(folds):
         network = TorchModel(sources.crossval / f"fold-{fold}", firearms=firearms)
         require_same(network, model, sources)
-        heard[fold] = [hear_both(network, each) for each in sets]
+        heard[fold] = [hear_both(network, each, fold) for each in sets]
     truth = code_truth(pack, model)
     out_of_fold = take_out_of_fold(own, heard)
     fitted = fit_probabilities(out_of_fold, truth, own, model, firearms)
-    cases = compose_cases(out_of_fold, truth, own, fitted.calibration)
+    cases = compose_cases(fitted.shots, truth, own)
     content = {
         "schema": SCHEMA,
         "shotprint": shotprint.__version__,

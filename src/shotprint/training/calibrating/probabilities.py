@@ -21,10 +21,18 @@ UNKNOWN_SHARE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """Fitted on all folds; `crossed` (n, k) with the fold of each recording left out."""
+    """What was fitted on all folds, and what the fits without a recording's own fold give it.
+
+    Attributes
+    ----------
+    crossed : (n, k) of each recording
+    shots : of each recording (n_shots, k), each shot alone
+    known_at : what all but `UNKNOWN_SHARE` of the shots reach with their most probable model
+    """
 
     calibration: Mapping[str, Any]
     crossed: NDArray[np.float64]
+    shots: list[NDArray[np.float64]]
     known_at: float
     figures: dict[str, Any]
 
@@ -36,34 +44,39 @@ def fit_probabilities(
     model: TorchModel,
     firearms: Mapping[str, Firearm],
 ) -> Probabilities:
+    """Fit on all folds, and for the figures on all but one in turn.
+
+    Parameters
+    ----------
+    clips : of each recording the log-probabilities (n_clips, k), out of fold
+    truth : (n_recordings,)
+    """
     n_clips = np.array([len(each) for each in clips])
     means = np.stack([each.mean(axis=0, dtype=np.float64) for each in clips])
-    crossed, of_clips = np.zeros_like(means), []
+    crossed = np.zeros_like(means)
+    shots: list[NDArray[np.float64]] = [means[:0]] * len(clips)
     for fold in sorted(set(own.folds.tolist())):
         rest, mine = own.folds != fold, own.folds == fold
         kept = [each for each, keep in zip(clips, rest.tolist(), strict=True) if keep]
         fitted = fit_calibration(kept, truth[rest], own.groups[rest])
         crossed[mine] = apply_calibration(means[mine], n_clips[mine], fitted)
         for row in np.flatnonzero(mine):
-            of_clips.append((row, apply_calibration(clips[row].astype(float), 1, fitted)))
+            shots[row] = apply_calibration(clips[row].astype(float), 1, fitted)
     calibration = fit_calibration(clips, truth, own.groups)
-    clip_rows = np.concatenate([np.full(len(p), row) for row, p in of_clips])
-    of_each_clip = np.concatenate([p for _, p in of_clips])
-    known_at = float(np.quantile(of_each_clip.max(axis=1), UNKNOWN_SHARE))
+    rows, of_shots = np.repeat(np.arange(len(clips)), n_clips), np.concatenate(shots)
+    known_at = float(np.quantile(of_shots.max(axis=1), UNKNOWN_SHARE))
     raw = apply_calibration(means, n_clips, NO_CALIBRATION)
     resampling, labels = Resampling(n_resamples=1000), model.metadata.label_names
     figures = {
         "recordings_raw": describe_calibration(raw, truth, own.groups, resampling),
         "recordings": describe_calibration(crossed, truth, own.groups, resampling),
-        "clips": describe_calibration(
-            of_each_clip, truth[clip_rows], own.groups[clip_rows], resampling
-        ),
+        "clips": describe_calibration(of_shots, truth[rows], own.groups[rows], resampling),
         "decisions": evaluate_decisions(
             Judged(crossed, truth, own.groups), labels, firearms, resampling
         ),
         "known_called_unknown": {
-            "clips": float((of_each_clip.max(axis=1) < known_at).mean()),
+            "clips": float((of_shots.max(axis=1) < known_at).mean()),
             "recordings": float((crossed.max(axis=1) < known_at).mean()),
         },
     }
-    return Probabilities(calibration, crossed, round(known_at, 4), figures)
+    return Probabilities(calibration, crossed, shots, round(known_at, 4), figures)

@@ -83,6 +83,7 @@ class Heard:
 
 
 def read_folds(sources: Sources, pack: Pack) -> NDArray[np.int64]:
+    """Return the fold of each recording of the pack, of a finished and honest cross-validation."""
     path = sources.crossval / "protocol.csv"
     if not path.is_file() or not (sources.crossval / "crossval.json").is_file():
         raise ShotprintError(
@@ -99,6 +100,7 @@ def read_folds(sources: Sources, pack: Pack) -> NDArray[np.int64]:
 
 
 def require_same(network: TorchModel, model: TorchModel, sources: Sources) -> None:
+    """Raise `ShotprintError` unless both networks know the same labels and hear the same clips."""
     ours, theirs = model.metadata, network.metadata
     if (ours.label_names, ours.clip_rule) != (theirs.label_names, theirs.clip_rule):
         raise ShotprintError(
@@ -108,6 +110,7 @@ def require_same(network: TorchModel, model: TorchModel, sources: Sources) -> No
 
 
 def code_truth(pack: Pack, model: TorchModel) -> NDArray[np.int64]:
+    """Return the place of the true label of each recording among those of the model."""
     places = {label: place for place, label in enumerate(model.metadata.label_names)}
     labels = pack.manifest["label"].tolist()
     if unknown := sorted(set(labels) - set(places)):
@@ -118,25 +121,25 @@ def code_truth(pack: Pack, model: TorchModel) -> NDArray[np.int64]:
 
 
 def read_other(pack: Pack, rule: ClipRule, is_shot: bool) -> Set:
+    """Read another pack; its folds are those of its manifest, else whole groups are dealt."""
     manifest = pack.manifest
     has_folds = (manifest["fold"] != "").all()
     protocol = assign_folds(
         manifest, "manifest" if has_folds else "group", None if has_folds else N_FOLDS_OF_OTHERS
     )
     sounds = read_set(pack, rule, protocol.folds_for(manifest["recording"]), is_shot=is_shot)
-    return dataclasses.replace(
-        sounds, clips=[[view[:MAX_CLIPS] for view in each] for each in sounds.clips]
-    )
+    return dataclasses.replace(sounds, clips=[_take_first(each) for each in sounds.clips])
 
 
 def read_set(pack: Pack, rule: ClipRule, folds: NDArray[np.int64], *, is_shot: bool) -> Set:
+    """Read the clips of a pack, those of every shot."""
     rate_hz = pack.settings.sample_rate_hz
     rows = range(len(pack.manifest))
     clips = [
         [read_recorded_clips(pack, row, view, every_onset=True) for view in rule.views]
         for row in rows
     ]
-    narrow = [[_narrow(view[:MAX_CLIPS], rate_hz) for view in each] for each in clips]
+    narrow = [[_narrow(view, rate_hz) for view in _take_first(each)] for each in clips]
     measures = [
         merge_views([[measure_clips(view, rate_hz, rule.onset_at_s)] for view in each])[0]
         for each in clips
@@ -145,9 +148,18 @@ def read_set(pack: Pack, rule: ClipRule, folds: NDArray[np.int64], *, is_shot: b
     return Set(folds, groups.to_numpy(dtype=str), clips, narrow, measures, is_shot)
 
 
-def hear_both(model: TorchModel, sounds: Set) -> tuple[Heard, Heard]:
-    """Return what a network gives for the clips as recorded and for the narrow ones."""
-    return _hear(model, sounds.clips), _hear(model, sounds.narrow)
+def hear_both(model: TorchModel, sounds: Set, fold: int | None = None) -> tuple[Heard, Heard]:
+    """Return what a network gives for the clips as recorded and for the narrow ones.
+
+    Parameters
+    ----------
+    fold : whose recordings are heard with all their clips; of others the first ones are enough
+    """
+    clips = [
+        each if number == fold else _take_first(each)
+        for each, number in zip(sounds.clips, sounds.folds.tolist(), strict=True)
+    ]
+    return _hear(model, clips), _hear(model, sounds.narrow)
 
 
 def _hear(model: TorchModel, recordings: Views) -> Heard:
@@ -157,6 +169,11 @@ def _hear(model: TorchModel, recordings: Views) -> Heard:
     return Heard([each[0] for each in outputs], [each[1] for each in outputs])
 
 
+def _take_first(views: list[Floats]) -> list[Floats]:
+    """Return the first clips of each length."""
+    return [view[:MAX_CLIPS] for view in views]
+
+
 def _narrow(clips: Floats, rate_hz: int) -> Floats:
     """Limit clips (n, n_samples) to the band of the common rate."""
     there = resample(clips, rate_hz, COMMON_RATE_HZ)
@@ -164,4 +181,5 @@ def _narrow(clips: Floats, rate_hz: int) -> Floats:
 
 
 def take_out_of_fold(own: Set, heard: Mapping[int, Any]) -> Clips:
+    """Return the log-probabilities of each recording by the network that did not hear it."""
     return [heard[fold][0][0].log_probabilities[row] for row, fold in enumerate(own.folds.tolist())]
