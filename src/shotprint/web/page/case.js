@@ -5,6 +5,7 @@ import { when } from "./cases.js";
 import { button, h, notify, scrolling } from "./dom.js";
 import { clock, percent } from "./format.js";
 
+const MOST_STREAMS = 2; // a browser holds six connections to one service: never let progress take them all
 const EXPORTS = [
   ["report.html", "Report (one HTML file)"],
   ["report.pdf", "Report (PDF)"],
@@ -93,10 +94,20 @@ class CaseView {
   fillRows() {
     this.rows.replaceChildren(...this.entry.recordings.map((recording) => this.row(recording)));
     if (!this.entry.recordings.length) this.rows.append(h("tr", {}, h("td", { colspan: 6, class: "empty" }, "No recording yet.")));
-    for (const { job } of this.entry.recordings) {
-      if (isOver(job) || this.stops.has(job.id)) continue;
-      this.stops.set(job.id, follow(job.id, (changed) => this.take(changed)));
+    this.watch();
+  }
+
+  /** Follow the jobs that run, or the next ones. */
+  watch() {
+    const open = this.entry.recordings.map((recording) => recording.job).filter((job) => !isOver(job));
+    open.sort((a, b) => (a.state === "running" ? 0 : 1) - (b.state === "running" ? 0 : 1));
+    const wanted = new Set(open.slice(0, MOST_STREAMS).map((job) => job.id));
+    for (const [id, stop] of this.stops) {
+      if (wanted.has(id)) continue;
+      stop();
+      this.stops.delete(id);
     }
+    for (const id of wanted) if (!this.stops.has(id)) this.stops.set(id, follow(id, (changed) => this.take(changed)));
   }
 
   row(recording) {
@@ -118,6 +129,7 @@ class CaseView {
   }
 
   async reread() {
+    if (this.closed) return;
     try {
       this.entry = await call(casePath(this.entry.id));
       this.fillRows();
@@ -156,6 +168,7 @@ class CaseView {
   }
 
   close() {
+    this.closed = true;
     for (const stop of this.stops.values()) stop();
   }
 }

@@ -21,6 +21,15 @@ export const svg = (tag, attributes = {}, ...children) =>
 
 export const button = (text, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, text);
 
+/** Fill `host` anew; the focus stays on what has the same name or `data-do`. */
+export function refill(host, children) {
+  const active = document.activeElement;
+  const held = host.contains(active) && active !== host;
+  const same = active?.name ? `[name="${active.name}"]` : active?.dataset?.do ? `[data-do="${CSS.escape(active.dataset.do)}"]` : null;
+  host.replaceChildren(...children);
+  if (held) ((same && host.querySelector(same)) ?? host).focus({ preventScroll: true });
+}
+
 /** Put a table into a box that scrolls sideways alone, so that the page never does. */
 export const scrolling = (table, name) =>
   h("div", { class: "scrolling", tabindex: 0, role: "region", "aria-label": name }, table);

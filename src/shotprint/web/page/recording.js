@@ -3,7 +3,7 @@
 import { call, casePath, follow, isOver, query, recordingPath, who } from "./api.js";
 import { exportMenu, link, openMenu } from "./case.js";
 import { showDetail, machineShot } from "./detail.js";
-import { button, h, notify, scrolling } from "./dom.js";
+import { button, h, notify, refill, scrolling } from "./dom.js";
 import { clock, decide, MARKS, percent, plural, shortly, stateOf, STATES } from "./format.js";
 import { Wave } from "./wave.js";
 
@@ -27,8 +27,8 @@ class RecordingView {
     this.caseId = entry.id;
     this.choice = kept.get(path) ?? { selected: null, filter: "", state: "", sort: "onset_s", down: false, page: 0, window: null };
     kept.set(path, this.choice);
-    this.rows = h("tbody");
-    this.detail = h("section", { class: "panel detail", "aria-label": "Chosen shot" });
+    this.rows = h("tbody", { tabindex: -1 });
+    this.detail = h("section", { class: "panel detail", tabindex: -1, "aria-label": "Chosen shot" });
     this.pages = h("p", { class: "pages" });
     this.count = h("p", { class: "quiet", role: "status" });
     this.undoButton = button("Undo", () => this.step("undo"));
@@ -64,7 +64,7 @@ class RecordingView {
       this.drawWaiting();
       return;
     }
-    this.wave = new Wave(this.path, recording.duration_s, {
+    this.wave = new Wave(this.path, recording, {
       move: (id, onset, end) => this.move(id, onset, end),
       select: (id) => { this.select(id); this.play(); },
       seek: (time) => this.seek(time) });
@@ -152,7 +152,7 @@ class RecordingView {
   fillRows() {
     const found = this.wanted();
     const first = this.choice.page * PAGE;
-    this.rows.replaceChildren(...found.slice(first, first + PAGE).map((shot) => this.row(shot)));
+    refill(this.rows, found.slice(first, first + PAGE).map((shot) => this.row(shot)));
     this.count.textContent = found.length === this.shots.length ? plural(found.length, "shot") : `${found.length} of ${plural(this.shots.length, "shot")}`;
     for (const head of this.heads.children) {
       const mine = head.dataset.key === this.choice.sort;
@@ -166,8 +166,8 @@ class RecordingView {
     const state = stateOf(shot);
     const chosen = shot.id === this.choice.selected;
     const changed = shot.machine && shot.machine.label !== shot.label;
-    const choose = button(String(this.numbers.get(shot.id)), () => { this.select(shot.id); this.play(); }, { "aria-label": `Shot ${this.numbers.get(shot.id)}: choose and hear it` });
-    return h("tr", { "data-shot": shot.id, class: state, "aria-selected": String(chosen), onclick: (event) => { if (event.target.closest("button")) return; this.select(shot.id); this.play(); } },
+    const choose = button(String(this.numbers.get(shot.id)), () => { this.select(shot.id); this.play(); }, { "aria-label": `Shot ${this.numbers.get(shot.id)}: choose and hear it`, "data-do": `choose ${shot.id}` });
+    return h("tr", { "data-shot": shot.id, class: state, "aria-current": chosen ? "true" : null, onclick: (event) => { if (event.target.closest("button")) return; this.select(shot.id); this.play(); } },
       h("td", {}, choose), h("td", { class: "number" }, clock(shot.onset_s)),
       h("td", {}, shot.label ?? "–", changed ? h("span", { class: "was" }, ` machine: ${shot.machine.label ?? "–"}`) : null),
       h("td", { class: "number" }, percent(shot.probability)), h("td", {}, shortly(shot.decision)), h("td", {}, `${MARKS[state]} ${STATES[state]}`.trim()));
@@ -182,7 +182,7 @@ class RecordingView {
     const labels = (this.machine.candidates ?? []).map((entry) => entry.label).sort();
     const on = { play: () => this.play(), mark: () => this.mark(), label: (text) => this.correct({ action: "label", shot: shot.id, label: text }),
       move: (onset, end) => this.move(shot.id, onset, end), remove: () => this.remove(), restore: () => this.restore() };
-    this.detail.replaceChildren(...showDetail(shot, this.numbers.get(shot.id), { machine: this.machine, labels, on }).filter(Boolean));
+    refill(this.detail, showDetail(shot, this.numbers.get(shot.id), { machine: this.machine, labels, on }).filter(Boolean));
   }
 
   select(id) {
@@ -191,7 +191,7 @@ class RecordingView {
     if (at >= 0) this.choice.page = Math.floor(at / PAGE);
     this.fill();
     this.reveal(false);
-    this.rows.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+    this.rows.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
   }
 
   go(by) {

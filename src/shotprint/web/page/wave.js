@@ -14,7 +14,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 export class Wave {
   /** `on` holds move(id, onset_s, end_s), select(id) and seek(time_s). */
-  constructor(path, durationS, on) {
+  constructor(path, { duration_s: durationS, sample_rate_hz: rate }, on) {
     this.path = path;
     this.durationS = durationS;
     this.on = on;
@@ -28,7 +28,8 @@ export class Wave {
     this.playhead = h("div", { class: "playhead" });
     this.picture = h("img", { class: "spectrogram", alt: "Spectrogram of the part that is shown" });
     this.axis = h("div", { class: "axis", "aria-hidden": "true" });
-    this.frame = h("div", { class: "window" }, this.host, this.axis, this.picture, this.playhead);
+    const spectrum = h("div", { class: "spectrum" }, this.picture, h("span", { class: "top-hz" }, `${rate / 2000} kHz`), h("span", { class: "low-hz" }, "0"));
+    this.frame = h("div", { class: "window" }, this.host, this.axis, spectrum, this.playhead);
     this.element = h("div", { class: "wave", role: "group", "aria-label": "Waveform and spectrogram" }, this.overview, this.frame);
   }
 
@@ -123,7 +124,7 @@ export class Wave {
     const chosen = shot.id === this.selected;
     const number = this.shots.indexOf(shot) + 1;
     const region = this.regions.addRegion({ id: shot.id, start: Math.max(0, shot.onset_s - this.start), end: Math.min(this.end, shot.end_s) - this.start,
-      content: `${MARKS[state]}${number}`, color: colour(chosen ? "--region-chosen" : "--region"),
+      content: h("span", { style: { "white-space": "nowrap", padding: "0 3px", font: "12px sans-serif" } }, `${MARKS[state]}${number}`), color: colour(chosen ? "--region-chosen" : "--region"),
       drag: !shot.deleted && chosen, resize: !shot.deleted && chosen });
     const edge = state === "deleted" ? "dotted" : state === "machine" ? "solid" : "dashed";
     const style = region.element?.style;
