@@ -10,8 +10,10 @@ from shotprint.web.settings import ServiceSettings
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 OPEN = ("/api/health",)
+# The hash is of the one style that wavesurfer.js writes itself.
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "content-security-policy": "default-src 'none'; script-src 'self'; "
+    "style-src 'self' 'sha256-gXnHDepVZ6KF6fKGOD+GVc9BynM50JQqht95p3HpemI='; "
     "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -87,9 +89,9 @@ class Gate:
         if _strip_port(host) not in self._names:
             return 421, f"{host!r} is no name of this service; start it with --name for that name"
         origin = headers.get("origin")
-        if scope["method"] not in ("GET", "HEAD") and origin is not None:
-            if urlsplit(origin).netloc.lower() != host.lower():
-                return 403, f"a page of {origin} asked; expected the service's own page"
+        is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if scope["method"] not in ("GET", "HEAD") and is_foreign:
+            return 403, f"a page of {origin} asked; expected the service's own page"
         try:
             if int(headers.get("content-length", 0)) > self._max_bytes:
                 return self._tell_too_large()

@@ -66,7 +66,8 @@ def keep(source: BinaryIO | Any, shelf: Shelf, settings: ServiceSettings) -> str
                 if n_bytes > settings.max_upload_mb * (1 << 20):
                     raise Refused(
                         413,
-                        f"the recording is larger than {settings.max_upload_mb} MB; send less, or raise --max-upload-mb",
+                        f"the recording is larger than {settings.max_upload_mb} MB; send less, or "
+                        "raise --max-upload-mb",
                     )
                 digest.update(block)
                 file.write(block)

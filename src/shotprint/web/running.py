@@ -1,5 +1,6 @@
 """Starting the service: the socket, the server, the browser."""
 
+import contextlib
 import socket
 import sys
 import threading
@@ -44,10 +45,8 @@ def run_service(settings: ServiceSettings, open_page: bool) -> None:
     )
     if open_page:
         threading.Timer(1.5, webbrowser.open, [address]).start()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     if not server.started:
         raise ShotprintError("the service did not start; the lines above say why")
 

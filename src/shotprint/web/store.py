@@ -136,7 +136,8 @@ class Store:
             if case_id is not None:
                 job["recording_id"] = secrets.token_hex(8)
                 db.execute(
-                    "INSERT INTO recordings VALUES (:recording_id, :case_id, :name, :sha256, :created)",
+                    "INSERT INTO recordings VALUES "
+                    "(:recording_id, :case_id, :name, :sha256, :created)",
                     job,
                 )
                 facts = {"name": name, "sha256": sha256}
@@ -244,7 +245,7 @@ class Store:
     # history
 
     def append_history(self, line: Mapping[str, Any]) -> int:
-        """Append a line (who, case_id, recording, action, shot, before, after); return its number."""
+        """Append a line: who, case_id, recording, action, shot, before, after; return its number."""
         with self._writing() as db:
             return _append(db, line)
 
