@@ -24,7 +24,8 @@ from shotprint.report.case import Case, Exhibit, list_versions
 from shotprint.report.pictures import Drawn
 from shotprint.report.texts import Texts, write_clock, write_ratio
 
-MIN_SHOWN = 0.005  # probability of a candidate that a shot's table still names
+MIN_SHOWN = 0.005  # probability of a candidate that is still named
+MAX_LISTED, MAX_OF_SHOT = 12, 4  # candidates of an exhibit, of a shot
 UNUSUAL = "it is unlike the recordings that the model was validated on"
 
 
@@ -127,7 +128,7 @@ class Document:
             yield Paragraph(self._say("chosen_afterwards"), "warning")
         yield Paragraph(self._say("supposed"), "soft")
         yield Table(
-            [[f"≥ {ratio:g}", words] for ratio, words in self.texts.scale.steps],
+            [[f"≥ {ratio:,.0f}".replace(",", " "), words] for ratio, words in self.texts.scale.steps],
             [self._say("column_lr"), self._say("column_scale", name=self.texts.scale.name)],
             (1, 3),
         )
@@ -257,7 +258,9 @@ class Document:
         yield from self._tell_corrections(exhibit)
         if result.guns is not None:
             yield from self._tell_guns(result.guns)
-        if drawn is not None:
+        if drawn is None:
+            yield Paragraph(self._say("not_drawn"), "warning")
+        else:
             n = len(result.shots)
             caption = self._say("caption_exhibit", n=n)
             yield Picture(drawn.whole, self._say("alternative_exhibit", n=n), caption)
@@ -314,20 +317,20 @@ class Document:
             facts.append(say("shot_gun", gun=self._write_score(shot.gun)))
         blocks: list[Block] = [
             Paragraph(self._tell_statement(shot.decision), "lead"),
-            Picture(drawn.shots[place], say("alternative_shot", number=number), share=0.62),
+            Picture(drawn.shots[place], say("alternative_shot", number=number), share=0.55),
             Paragraph("; ".join(facts) + ".", "soft"),
-            self._list_candidates(shot.candidates or ()),
+            self._list_candidates(shot.candidates or (), MAX_OF_SHOT),
             *self._tell_ratios(exhibit.shot_ratios[place], shot.decision),
         ]
         title = say("shot_title", exhibit=self._number(exhibit), number=number, time=time)
         return Group(title, tuple(blocks), f"shot-{exhibit.number}-{number}", "shot")
 
-    def _list_candidates(self, candidates: Sequence[Score]) -> Table:
+    def _list_candidates(self, candidates: Sequence[Score], most: int = MAX_LISTED) -> Table:
         """Return guns with calibre, category and probability, the least probable left out."""
         guns = {gun.label: gun for gun in self.case.recognizer.model.metadata.labels}
         rows: list[list[Cell]] = []
         for score in candidates:
-            if score.probability < MIN_SHOWN and rows:
+            if rows and (score.probability < MIN_SHOWN or len(rows) == most):
                 break
             gun = guns[score.label]
             named = [
@@ -351,14 +354,14 @@ class Document:
             bounded = self._say("bounded") if ratio.is_bounded else ""
             words = self.texts.write_strength(ratio.llr)
             between = self._say("between", low=numbers[1], high=numbers[2])
-            rows.append([ratio.value, numbers[0], between, f"{words}{bounded}"])
+            rows.append([self.texts.translate(ratio.value), numbers[0], between, f"{words}{bounded}"])
         names = ("h1_fired", "llr", "interval", "words")
         yield Table(rows, [self._say(f"column_{name}") for name in names], (1.3, 0.7, 1.2, 2.2))
 
     def _tell_ratio(self, ratio: Ratio) -> str:
         times = self.texts.translate_number(write_ratio(ratio.llr))
         if times == "1":
-            return self._say("ratio_even", value=ratio.value)
+            return self._say("ratio_even", value=self.texts.translate(ratio.value))
         name = "ratio_for" if ratio.llr > 0 else "ratio_against"
         return self._say(name, times=times, value=self.texts.translate(ratio.value))
 

@@ -1,11 +1,13 @@
 """Pictures of a report: time line, exhibits, shots; PNG of few colours, in any language."""
 
+import functools
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -39,9 +41,9 @@ from shotprint.report.texts import Texts, write_clock
 FONT_SIZE = 9.0
 WIDE_IN, SHOT_IN, LEFT_IN = 6.9, 4.6, 0.72
 ROW_IN, MAX_ROWS = 0.3, 40
-MAX_TITLE = 26
 MARKS = "osD^vP"  # with the colour, so that no one needs to tell colours apart
-N_COLOURS = 64
+N_GREYS = 40
+TINTS = (1.0, 0.65, 0.3)  # of a colour, where a line is drawn soft
 NUMBER_IN = 0.22  # shots nearer to each other than this share one number
 
 
@@ -220,10 +222,21 @@ def _write_above(ax: Any, moment_s: float, text: str, colour: str) -> None:
     )
 
 
+@functools.cache
+def _make_palette() -> Image.Image:
+    """Return an image that holds the palette of all pictures."""
+    greys = np.linspace(0, 1, N_GREYS)[:, None].repeat(3, axis=1)
+    own = np.array([to_rgb(colour) for colour in COLOURS])
+    tints = [1 - tint * (1 - own) for tint in TINTS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.round(255 * np.concatenate([greys, *tints])).astype(np.uint8).tobytes())
+    return palette
+
+
 def _to_png(figure: Figure) -> bytes:
-    """Return a picture of at most `N_COLOURS` colours: a quarter of the size."""
+    """Return a picture in greys and the colours of guns, a byte a dot: a quarter of the size."""
     drawn = Image.open(io.BytesIO(render_figure(figure, "png"))).convert("RGB")
     content = io.BytesIO()
-    few = drawn.quantize(N_COLOURS, dither=Image.Dither.NONE)
+    few = drawn.quantize(palette=_make_palette(), dither=Image.Dither.NONE)
     few.save(content, format="png", optimize=True)
     return content.getvalue()
