@@ -16,6 +16,7 @@ from shotprint.files import compute_sha256
 from shotprint.recognition import Recognizer
 from shotprint.recognition.likelihoods import Ratio, find_calibration, rate_recording
 from shotprint.recognition.results import RecordingResult, Results, Score
+from shotprint.report.sealing import check_key
 from shotprint.report.settings import Correction, ReportSettings
 from shotprint.report.texts import Texts, read_texts
 from shotprint.verbal import read_scale
@@ -112,6 +113,8 @@ def prepare(settings: ReportSettings, recognizer: Recognizer) -> Means:
                     f"the hypotheses know no {settings.hypothesis} {value!r}; give one of "
                     f"{', '.join(sorted(set(asked.values.values())))}"
                 )
+    if settings.key is not None:
+        check_key(settings.key)
     texts = read_texts(settings.language, settings.texts)
     if settings.verbal is not None:
         texts.scale = read_scale(settings.verbal)

@@ -89,7 +89,7 @@ class Document:
         kinds = list(case.means.calibrations)[:1]
         header += [self._say("column_strength") for _ in kinds]
         rows = [self._summarise_exhibit(each, bool(kinds)) for each in case.exhibits]
-        yield Table(rows, header, (1.6, 0.5, 0.9, 1.5, 2.2)[: len(header)])
+        yield Table(rows, header, (1.4, 0.7, 1.4, 1.6, 2)[: len(header)])
         if any(each.corrections for each in case.exhibits):
             yield Paragraph(self._say("corrected_somewhere"), "warning")
         yield Paragraph(self._say("summary_how_to_read"), "soft")
@@ -128,7 +128,10 @@ class Document:
             yield Paragraph(self._say("chosen_afterwards"), "warning")
         yield Paragraph(self._say("supposed"), "soft")
         yield Table(
-            [[f"≥ {ratio:,.0f}".replace(",", " "), words] for ratio, words in self.texts.scale.steps],
+            [
+                [f"≥ {ratio:,.0f}".replace(",", " "), words]
+                for ratio, words in self.texts.scale.steps
+            ],
             [self._say("column_lr"), self._say("column_scale", name=self.texts.scale.name)],
             (1, 3),
         )
@@ -317,7 +320,7 @@ class Document:
             facts.append(say("shot_gun", gun=self._write_score(shot.gun)))
         blocks: list[Block] = [
             Paragraph(self._tell_statement(shot.decision), "lead"),
-            Picture(drawn.shots[place], say("alternative_shot", number=number), share=0.55),
+            Picture(drawn.shots[place], say("alternative_shot", number=number), share=0.46),
             Paragraph("; ".join(facts) + ".", "soft"),
             self._list_candidates(shot.candidates or (), MAX_OF_SHOT),
             *self._tell_ratios(exhibit.shot_ratios[place], shot.decision),
@@ -354,7 +357,9 @@ class Document:
             bounded = self._say("bounded") if ratio.is_bounded else ""
             words = self.texts.write_strength(ratio.llr)
             between = self._say("between", low=numbers[1], high=numbers[2])
-            rows.append([self.texts.translate(ratio.value), numbers[0], between, f"{words}{bounded}"])
+            rows.append(
+                [self.texts.translate(ratio.value), numbers[0], between, f"{words}{bounded}"]
+            )
         names = ("h1_fired", "llr", "interval", "words")
         yield Table(rows, [self._say(f"column_{name}") for name in names], (1.3, 0.7, 1.2, 2.2))
 
