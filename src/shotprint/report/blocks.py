@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+WORDY = 24  # characters
+
 
 @dataclass(frozen=True)
 class Share:
@@ -51,6 +53,11 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     header: Sequence[str] = ()
     widths: Sequence[float] = ()
+
+    @property
+    def is_wordy(self) -> bool:
+        """Whether a cell holds a sentence, which a narrow screen shows better below the others."""
+        return any(isinstance(cell, str) and len(cell) > WORDY for row in self.rows for cell in row)
 
 
 @dataclass(frozen=True)

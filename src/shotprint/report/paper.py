@@ -19,12 +19,13 @@ except ModuleNotFoundError:
     raise MissingExtraError("report", "a PDF report") from None
 
 MARGIN_MM, LINE = 16.0, 1.4
-BODY, SMALL, TITLE, CHAPTER, HEADING = 9.5, 8.5, 18.0, 14.0, 11.0
+BODY, SMALL, TINY, TITLE, CHAPTER, HEADING = 9.5, 8.5, 7.2, 18.0, 14.0, 11.0
 DARK, SOFT, SERIOUS = 20, 85, (138, 50, 0)
 FONTS = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 MONO = "DejaVuSansMono.ttf"
 LOGO_MM = 28.0
 KEEP_MM = 30.0  # a heading stands at least so far above the end of a page
+SHOT_MM, N_BESIDE = 118.0, 2  # what a shot needs; blocks at the right of its picture
 
 
 def render_pdf(case: Case, sections: Sequence[Section], facts: Sequence[tuple[str, str]]) -> bytes:
@@ -120,14 +121,34 @@ class _Paper(FPDF):  # type: ignore[misc]
 
     def _draw_group(self, group: Group) -> None:
         pictures = [each for each in group.blocks if isinstance(each, Picture)]
-        self._keep(KEEP_MM + sum(self._measure(each) for each in pictures[:1]))
+        tall = sum(self._measure(each) for each in pictures[:1])
+        self._keep(SHOT_MM if group.kind == "shot" else KEEP_MM + tall)
         self.ln(2.5)
         self._set_anchor(group.anchor)
         if group.anchor:
             self.start_section(group.title, 1)
         self._write(group.title, HEADING, "B")
-        for each in group.blocks:
+        blocks = list(group.blocks)
+        if group.kind == "shot":
+            blocks = self._draw_beside(blocks)
+        for each in blocks:
             self._draw(each)
+
+    def _draw_beside(self, blocks: Sequence[Block]) -> list[Block]:
+        """Draw a statement, then what follows a picture at its right; return what is left."""
+        statement, picture, *others = blocks
+        assert isinstance(picture, Picture)
+        self._draw(statement)
+        top, left, width = self.get_y(), self.l_margin, self.epw * picture.share
+        self._draw_picture(picture)
+        below = self.get_y()
+        self.set_left_margin(left + width + 4)
+        self.set_y(top)
+        for each in others[:N_BESIDE]:
+            self._draw(each)
+        self.set_left_margin(left)
+        self.set_y(max(below, self.get_y()))
+        return others[N_BESIDE:]
 
     def _draw_paragraph(self, paragraph: Paragraph) -> None:
         style = {"lead": "B"}.get(paragraph.kind, "")
@@ -155,7 +176,8 @@ class _Paper(FPDF):  # type: ignore[misc]
     ) -> None:
         if not rows:
             return
-        self.set_font("text", "", SMALL)
+        size = SMALL if self.l_margin == MARGIN_MM else TINY
+        self.set_font("text", "", size)
         self.set_text_color(DARK)
         self.set_draw_color(200)
         columns = len(rows[0])
@@ -164,8 +186,9 @@ class _Paper(FPDF):  # type: ignore[misc]
             first_row_as_headings=bool(header),
             headings_style=FontFace(emphasis="BOLD", color=SOFT),
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-            line_height=SMALL * 0.3528 * LINE,
+            line_height=size * 0.3528 * LINE,
             padding=(0.6, 1, 0.6, 0.4),
+            align="LEFT",
             text_align="LEFT",
         ) as table:
             for row in [header, *rows] if header else rows:

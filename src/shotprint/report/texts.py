@@ -54,10 +54,10 @@ class Texts:
         """Return a probability in per cent; never 0 or 100, which no model can know."""
         percent = 100 * probability
         if percent < 0.1:
-            return f"< {self.write_number(0.1, 1)} %"
+            return f"< {self.write_number(0.1, 1)}\u00a0%"
         if percent > 99.9:
-            return f"> {self.write_number(99.9, 1)} %"
-        return f"{self.write_number(percent, 1)} %"
+            return f"> {self.write_number(99.9, 1)}\u00a0%"
+        return f"{self.write_number(percent, 1)}\u00a0%"
 
     def write_strength(self, llr: float) -> str:
         """Return a likelihood ratio in words, with the hypothesis that it supports."""
