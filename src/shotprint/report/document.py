@@ -320,7 +320,7 @@ class Document:
             facts.append(say("shot_gun", gun=self._write_score(shot.gun)))
         blocks: list[Block] = [
             Paragraph(self._tell_statement(shot.decision), "lead"),
-            Picture(drawn.shots[place], say("alternative_shot", number=number), share=0.5),
+            Picture(drawn.shots[place], say("alternative_shot", number=number), share=0.46),
             Paragraph("; ".join(facts) + ".", "soft"),
             self._list_candidates(shot.candidates or (), MAX_OF_SHOT),
             *self._tell_ratios(exhibit.shot_ratios[place], shot.decision),
@@ -341,7 +341,7 @@ class Document:
             ]
             p = Share(score.probability, self.texts.write_share(score.probability))
             rows.append([score.label, *named, p])
-        names = ("candidate", "calibre", "category", "probability")
+        names = ("listed", "calibre", "category", "probability")
         return Table(rows, [self._say(f"column_{name}") for name in names], (1.1, 1.3, 1.35, 1.45))
 
     def _tell_ratios(self, ratios: Sequence[Ratio], decision: Decision | None) -> Iterator[Block]:

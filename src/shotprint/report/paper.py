@@ -19,13 +19,13 @@ except ModuleNotFoundError:
     raise MissingExtraError("report", "a PDF report") from None
 
 MARGIN_MM, LINE = 16.0, 1.4
-BODY, SMALL, TINY, TITLE, CHAPTER, HEADING = 9.5, 8.5, 7.2, 18.0, 14.0, 11.0
+BODY, SMALL, TINY, TITLE, CHAPTER, HEADING = 9.5, 8.5, 7.0, 18.0, 14.0, 11.0
 DARK, SOFT, SERIOUS = 20, 85, (138, 50, 0)
 FONTS = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 MONO = "DejaVuSansMono.ttf"
 LOGO_MM = 28.0
 KEEP_MM = 30.0  # a heading stands at least so far above the end of a page
-SHOT_MM, N_BESIDE = 118.0, 2  # what a shot needs; blocks at the right of its picture
+SHOT_MM, N_BESIDE = 126.0, 2  # what a shot needs; blocks at the right of its picture
 
 
 def render_pdf(case: Case, sections: Sequence[Section], facts: Sequence[tuple[str, str]]) -> bytes:
