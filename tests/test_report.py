@@ -221,11 +221,13 @@ def test_a_signature_belongs_to_its_list_and_key(shotprint, tmp_path):
         (("--key", "case/d.wav"), "make-key"),
         (("--date", "soon"), "2026-11-25"),
         (("--texts", "own.toml"), "no report uses"),
+        (("--texts", "flat.toml"), "no sentence"),
         (("--template", "missing.j2"), "missing.j2"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_work(shotprint, tmp_path, arguments, expected):
     (tmp_path / "own.toml").write_text('[texts]\ntitel = "x"\n')
+    (tmp_path / "flat.toml").write_text('texts = "x"\n')
     code, _, told = shotprint("report", "case", "-o", "out", *arguments)
     assert code == 2
     assert expected in told
@@ -293,7 +295,8 @@ def test_clock(seconds, digits, expected):
 
 
 @pytest.mark.parametrize(
-    ("llr", "expected"), [(1.0, "10"), (-1.0, "10"), (0.5, "3.2"), (2.53, "340"), (0.01, "1.0")]
+    ("llr", "expected"),
+    [(1.0, "10"), (-1.0, "10"), (0.5, "3.2"), (2.53, "340"), (0.01, "1.0"), (0.999, "10")],
 )
 def test_ratio_in_two_digits(llr, expected):
     assert write_ratio(llr) == expected

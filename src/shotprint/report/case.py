@@ -68,6 +68,7 @@ class Means:
     logo : kind (``png``, ``jpeg``) and bytes
     template : text of a Jinja template; None: the shipped page
     card : Markdown; empty: there is none
+    track : which sound track of a video was heard, from 0; None: the best
     """
 
     settings: ReportSettings
@@ -77,6 +78,7 @@ class Means:
     template: str | None
     card: str
     date: str
+    track: int | None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def prepare(settings: ReportSettings, recognizer: Recognizer) -> Means:
         template=None if settings.template is None else _read_file(settings.template, "template"),
         card=_find_card(settings, recognizer),
         date=settings.find_date(),
+        track=recognizer.settings.track,
     )
 
 
@@ -161,7 +164,7 @@ def _make_exhibit(
     if recording.error is None:
         try:
             size = recording.path.stat().st_size
-            opened = probe(recording.path)
+            opened = probe(recording.path, track=means.track)
             stated = read_stated_time(recording.path)
         except (RecordingError, OSError):
             pass  # its result says what is wrong with it

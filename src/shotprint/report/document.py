@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from shotprint.calibration import NO_CALIBRATION
 from shotprint.decisions import INCONCLUSIVE, NOT_A_GUNSHOT, UNKNOWN_GUN, Decision
 from shotprint.evidence import LikelihoodCalibration
 from shotprint.recognition.likelihoods import Ratio
@@ -244,6 +245,9 @@ class Document:
 
     def _tell_results(self) -> Iterator[Block]:
         yield Paragraph(self._say("about_results"), "soft")
+        is_raw = self.case.answers.settings["calibration"] == NO_CALIBRATION
+        told = "results_raw" if is_raw else "results_calibrated"
+        yield Paragraph(self._say(told), "warning" if is_raw else "soft")
         for each in self.case.exhibits:
             anchor = f"exhibit-{each.number}"
             yield Group(self._name(each), tuple(self._tell_exhibit(each)), anchor)
@@ -365,7 +369,7 @@ class Document:
 
     def _tell_ratio(self, ratio: Ratio) -> str:
         times = self.texts.translate_number(write_ratio(ratio.llr))
-        if times == "1":
+        if times == self.texts.translate_number("1.0"):
             return self._say("ratio_even", value=self.texts.translate(ratio.value))
         name = "ratio_for" if ratio.llr > 0 else "ratio_against"
         return self._say(name, times=times, value=self.texts.translate(ratio.value))
@@ -469,7 +473,8 @@ class Document:
         return self._say("exhibit_name", number=exhibit.number, name=name)
 
     def _number(self, exhibit: Exhibit) -> str:
-        return self._say("exhibit_number", number=exhibit.number)
+        """Return the short name of an exhibit, which no line breaks."""
+        return self._say("exhibit_number", number=exhibit.number).replace(" ", "\u00a0")
 
     def _clock(self, moment_s: float) -> str:
         return self.texts.translate_number(write_clock(moment_s))

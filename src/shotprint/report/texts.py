@@ -1,6 +1,5 @@
 """The sentences of a report, from TOML: those shipped, or a laboratory's own."""
 
-import math
 import string
 import tomllib
 from collections.abc import Mapping
@@ -79,9 +78,8 @@ def write_clock(moment_s: float, digits: int = 3) -> str:
 
 def write_ratio(llr: float) -> str:
     """Return how many times a log10 likelihood ratio is, two digits, at least 1."""
-    ratio = 10 ** abs(llr)
-    digits = max(0, 1 - math.floor(math.log10(ratio)))
-    return f"{round(ratio, digits):.{digits}f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):.0f}"
+    ratio = float(f"{10 ** abs(llr):.2g}")
+    return f"{ratio:.{1 if ratio < 10 else 0}f}"
 
 
 def read_texts(language: str, own: Path | None = None) -> Texts:
@@ -123,9 +121,14 @@ def _read_own(path: Path, shipped: Mapping[str, Any]) -> dict[str, Any]:
             f"{path} has {min(unknown)!r}; expected language, {', '.join(TABLES)} (words for "
             "likelihood ratios: --verbal)"
         )
+    tables = [own.get(name, {}) for name in TABLES]
+    if not all(isinstance(each, dict) for each in tables) or not all(
+        isinstance(text, str) for each in tables for text in each.values()
+    ):
+        raise ShotprintError(f'{path} holds what is no sentence; write name = "sentence"')
     for name, text in own.get("texts", {}).items():
         known = shipped["texts"].get(name)
-        if known is None or not isinstance(text, str) or not _fields(text) <= _fields(known):
+        if known is None or not _fields(text) <= _fields(known):
             what = "no report uses" if known is None else f"may hold {sorted(_fields(known or ''))}"
             raise ShotprintError(f"{path}: the text {name!r} {what}; see the shipped texts")
     return own
