@@ -1,8 +1,10 @@
 """The report of a case: what it says, that it is the same again, and that changes are noticed."""
 
 import json
+import os
 import re
 import struct
+import subprocess
 import sys
 from html.parser import HTMLParser
 
@@ -173,6 +175,23 @@ def test_every_change_is_named(shotprint, tmp_path):
         "added\tfile\tnotes.txt",
     ]
     assert shotprint("verify", "case")[0] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are Unicode")
+@pytest.mark.usefixtures("shotprint")
+def test_a_name_that_is_no_unicode(tmp_path):
+    name = os.fsdecode(b"case/\xff.wav")
+    (tmp_path / "case" / "c.wav").rename(tmp_path / name)
+
+    def run(*arguments):  # of its own: pytest's standard error takes Unicode only
+        command = [sys.executable, "-m", "shotprint", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        return done.returncode, done.stdout
+
+    assert run("report", name, "-o", "out", *DATE)[0] == 0
+    assert run("verify", "out") == (0, b"")
+    (tmp_path / name).unlink()
+    assert run("verify", "out") == (1, b"missing\texhibit\tcase/\\udcff.wav\n")
 
 
 def test_exhibits_may_lie_elsewhere(shotprint, tmp_path):

@@ -55,6 +55,7 @@ def report(
     from shotprint.audio import find_recordings
     from shotprint.errors import ShotprintError
     from shotprint.recognition import RecognitionSettings, Recognizer
+    from shotprint.recognition.results import printable
     from shotprint.report import Answers, ReportSettings, write_report
     from shotprint.report.case import prepare
 
@@ -73,7 +74,7 @@ def report(
         card=card,
         key=key,
         date=date,
-        command=shlex.join(["shotprint", *sys.argv[1:]]),
+        command=printable(shlex.join(["shotprint", *sys.argv[1:]])),
         paths=tuple(paths),
         max_pictures=max_shots,
     )

@@ -22,10 +22,11 @@ def verify(
     Exit code 0: all is as it was; 1: something is not; 2: it cannot be told.
     """
     from shotprint.cli.running import deliver
+    from shotprint.recognition.results import printable
     from shotprint.report.sealing import KNOWN, SIGNED, UNSIGNED, verify
 
     checked = verify(folder, exhibits, public_key)
-    rows = [[each.kind, each.what, each.name] for each in checked.findings]
+    rows = [[each.kind, each.what, printable(each.name)] for each in checked.findings]
     deliver(join_cells(rows), None)
     meaning = {
         UNSIGNED: "not signed: whoever changes a report on purpose can change its hashes, too",

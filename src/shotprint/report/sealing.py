@@ -59,15 +59,22 @@ class Verification:
     signer: str
 
 
-def write_seal(folder: Path, names: Sequence[str], settings: ReportSettings) -> None:
+def write_seal(
+    folder: Path, names: Sequence[str], paths: Sequence[str], settings: ReportSettings
+) -> None:
     """Write the list of hashes of a report, and its signature where there is a key.
 
     A signature that stands there from before is removed.
+
+    Parameters
+    ----------
+    names : of the files of the report
+    paths : of the exhibits, as given; also those whose name is no valid Unicode
     """
     twin = json.loads((folder / TWIN).read_text(encoding="utf-8"))
     exhibits = [
-        {name: each[name] for name in ("number", "path", "sha256", "size_bytes")}
-        for each in twin["exhibits"]
+        {**{name: each[name] for name in ("number", "sha256", "size_bytes")}, "path": path}
+        for each, path in zip(twin["exhibits"], paths, strict=True)
     ]
     content = {
         "schema": SCHEMA,
@@ -77,7 +84,7 @@ def write_seal(folder: Path, names: Sequence[str], settings: ReportSettings) -> 
         "results": _hash_results(twin),
         "files": {name: compute_sha256(folder / name) for name in names},
     }
-    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(content, indent=1) + "\n"
     key = None if settings.key is None else _read_private(settings.key)
     (folder / SIGNATURE).unlink(missing_ok=True)
     write_text(folder / HASHES, text)

@@ -71,7 +71,8 @@ def write_report(
     with write_beside(folder / PAPER) as beside:
         beside.write_bytes(render_pdf(case, sections, facts))
     write_text(folder / TWIN, twin)
-    write_seal(folder, (PAGE, PAPER, TWIN), settings)
+    paths = [each.result.path for each in case.exhibits]
+    write_seal(folder, (PAGE, PAPER, TWIN), paths, settings)
     return case
 
 
