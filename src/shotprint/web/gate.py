@@ -102,10 +102,8 @@ class Gate:
             return None
         shown = headers.get("authorization", "").removeprefix("Bearer ") or _find_cookie(headers)
         if not hmac.compare_digest(shown.encode(), token.encode()):
-            return (
-                401,
-                "no valid token found; send 'Authorization: Bearer TOKEN', or open the page with /?token=TOKEN",
-            )
+            line = "no valid token found; send 'Authorization: Bearer TOKEN', or open /?token=TOKEN"
+            return 401, line
         return None
 
     def _tell_too_large(self) -> tuple[int, str]:
