@@ -195,7 +195,7 @@ WRONG = [
     (("-o", "answers.docx"), ShotprintError, "not clear from its name"),
     (("--channel", "left"), ShotprintError, "'left' was asked for"),
     (("--model", "absent.onnx"), ShotprintError, "no model absent.onnx"),
-    (("--backbone", "panns_cnn14"), ShotprintError, "leave out --backbone"),
+    (("--backbone", "panns_cnn14"), ShotprintError, "leave out the backbone"),
     (("--manifest", "absent.csv"), ShotprintError, "absent.csv"),
 ]
 

@@ -95,6 +95,7 @@ from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
+from shotprint.cli.serve import serve  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.split import split  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
@@ -117,6 +118,7 @@ app.command("models")(show_models)
 app.command("pack")(pack)
 app.command("plot")(plot)
 app.command("recognize")(recognize)
+app.command("serve")(serve)
 app.command("simulate")(simulate)
 app.command("split")(split)
 app.command("train")(train)

@@ -1,15 +1,14 @@
 """What several commands are given in the same words, and how they open it."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from shotprint.detection import Detector
-    from shotprint.recognition import Model
+from shotprint.opening import open_detector, open_model
+
+__all__ = ["open_detector", "open_model"]  # for the commands, beside the options below
 
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH", help="Recordings, and folders of them.")
@@ -51,49 +50,3 @@ Verbal = Annotated[Path | None, typer.Option(help="Your own words for likelihood
 Firearms = Annotated[
     Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
 ]
-
-
-def open_detector(path: Path | None, threshold: float | None) -> "Detector":
-    """Open a detector's file, or the shipped one."""
-    from shotprint.detection import Detector, OnnxDetector
-    from shotprint.weights import shipped_detector
-
-    return Detector(OnnxDetector(shipped_detector() if path is None else path), threshold)
-
-
-def open_model(
-    path: Path | None, backbone: str | None, weights_dir: Path | None, firearms: Path | None
-) -> "Model":
-    """Open a model in ONNX Runtime, or in torch if it is no ONNX file."""
-    from shotprint.errors import MissingExtraError, ShotprintError
-    from shotprint.firearms import read_firearms
-    from shotprint.recognition import OnnxModel
-    from shotprint.weights import shipped_model
-
-    path = shipped_model() if path is None else _find_model(path, weights_dir)
-    if path.suffix.lower() == ".onnx":
-        if backbone is not None:
-            raise ShotprintError(f"{path} says itself what it is; leave out --backbone")
-        model = OnnxModel(path)
-        if firearms is not None:
-            model.metadata = model.metadata.with_firearms(read_firearms(firearms))
-        return model
-    try:
-        from shotprint.backbones.torch_model import TorchModel
-    except ImportError:
-        raise MissingExtraError("train", f"{path.name}, which is no .onnx file,") from None
-    return TorchModel(path, backbone, firearms=read_firearms(firearms))
-
-
-def _find_model(path: Path, weights_dir: Path | None) -> Path:
-    """Return the model where it was named, or of that name in the folder of weights."""
-    from shotprint.errors import ShotprintError
-    from shotprint.weights import WEIGHTS_VARIABLE
-
-    folder = weights_dir or os.environ.get(WEIGHTS_VARIABLE)
-    places = [path, Path(folder) / path] if folder else [path]
-    for place in places:
-        if place.exists():
-            return place
-    where = f", nor in {folder}" if folder else ""
-    raise ShotprintError(f"there is no model {path}{where}; check the path given to --model")

@@ -1,6 +1,9 @@
 """Pictures of recordings and of their shots, from files to files."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from shotprint.audio import FoundRecording, probe
 from shotprint.detection import Listening, open_blocks
@@ -37,20 +40,41 @@ def draw_pictures(
     ------
     RecordingError : as `shotprint.audio.stream`
     """
+    write_figure(draw_sound(recording, listening, result), path)
+    written = [path]
+    n_drawn = len(result.shots[:max_shots])
+    digits = max(MIN_DIGITS, len(str(len(result.shots))))
+    for place, figure in enumerate(draw_shots(recording, listening, result, range(n_drawn))):
+        written.append(path.with_stem(f"{path.stem}-{place + 1:0{digits}}"))
+        write_figure(figure, written[-1])
+    return written
+
+
+def draw_sound(recording: FoundRecording, listening: Listening, result: RecordingResult) -> Figure:
+    """Return the figure of a recording; see `draw_pictures`."""
     duration_s = result.duration_s or probe(recording.path, track=listening.track).duration_s
     blocks = open_blocks(recording.path, listening, block_s=BLOCK_S)
-    overview = measure_overview(blocks, duration_s or 0.0)
-    write_figure(draw_recording(overview, result), path)
-    written = [path]
+    return draw_recording(measure_overview(blocks, duration_s or 0.0), result)
+
+
+def draw_shots(
+    recording: FoundRecording,
+    listening: Listening,
+    result: RecordingResult,
+    places: Sequence[int],
+) -> Iterator[Figure]:
+    """Yield the figures of shots of `result`, the recording read once; see `draw_pictures`.
+
+    Parameters
+    ----------
+    places : which of its shots, from 0, in order of time
+    """
     spans_s = [
         (shot.onset_s - BEFORE_S - MARGIN_S, shot.onset_s + AFTER_S + MARGIN_S)
-        for shot in result.shots[:max_shots]
+        for shot in (result.shots[place] for place in places)
     ]
-    digits = max(MIN_DIGITS, len(str(len(result.shots))))
     excerpts = read_excerpts(recording.path, spans_s, listening) if spans_s else ()
-    for place, excerpt in enumerate(excerpts):
+    for place, excerpt in zip(places, excerpts, strict=True):
         length_s = excerpt.waveform.shape[1] / excerpt.sample_rate_hz
         around = measure_overview([excerpt], length_s, SHOT_WINDOW_S)
-        written.append(path.with_stem(f"{path.stem}-{place + 1:0{digits}}"))
-        write_figure(draw_shot(around, result, place), written[-1])
-    return written
+        yield draw_shot(around, result, place)

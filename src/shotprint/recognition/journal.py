@@ -139,7 +139,7 @@ class Journal:
             shots = [_to_shot(dict(row)) for row in entry["shots"]]
             self._sections[entry["recording"], entry["section"]] = shots
         else:
-            self._recordings[entry["recording"]] = _to_recording(dict(entry["result"]))
+            self._recordings[entry["recording"]] = to_recording(entry["result"])
 
 
 def _list_fields(record: Any) -> dict[str, Any]:
@@ -152,10 +152,19 @@ def _to_shot(row: dict[str, Any]) -> AnsweredShot:
     return AnsweredShot(DetectedShot(**row), outputs[0], np.zeros(0, np.float32), outputs[1])
 
 
-def _to_recording(row: dict[str, Any]) -> RecordingResult:
-    for shot in row["shots"]:
+def list_recording(result: RecordingResult) -> dict[str, Any]:
+    """Return a result as JSON keeps it without loss; `to_recording` reads it."""
+    content: dict[str, Any] = json.loads(json.dumps(result, allow_nan=False, default=_list_fields))
+    return content
+
+
+def to_recording(content: Mapping[str, Any]) -> RecordingResult:
+    """Return the result that JSON holds."""
+    row = dict(content)
+    shots = [dict(shot) for shot in row["shots"]]
+    for shot in shots:
         shot["gun"] = None if shot["gun"] is None else Score(**shot["gun"])
-    row["shots"] = tuple(ShotResult(**_with_scores(shot)) for shot in row["shots"])
+    row["shots"] = tuple(ShotResult(**_with_scores(shot)) for shot in shots)
     row["bursts"] = tuple(BurstResult(**burst) for burst in row["bursts"])
     row["warnings"] = tuple(row["warnings"])
     if row["guns"] is not None:

@@ -1,0 +1,264 @@
+"""A case as files: answers, tables, label tracks, a manifest to train on, the report."""
+
+import csv
+import dataclasses
+import io
+import multiprocessing
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shotprint.audio import FoundRecording
+from shotprint.recognition.journal import to_recording
+from shotprint.recognition.labels import LABEL_TRACKS
+from shotprint.recognition.results import (
+    DetectorIdentity,
+    ModelIdentity,
+    RecordingResult,
+    Results,
+    ShotResult,
+    show_shot,
+)
+from shotprint.recognition.shot_table import format_shots
+from shotprint.web.corrections import apply_corrections, describe_line, list_effective
+from shotprint.web.intake import Refused
+from shotprint.web.settings import ServiceSettings
+
+REPORT_S = 600.0
+REPORTS = ("report.html", "report.pdf", "report.zip")
+_TABLE = ("results.json", "shots.csv", "manifest.csv")
+_TRACKS = tuple(f"labels.{name}.zip" for name in LABEL_TRACKS)
+EXPORTS = (*_TABLE, *_TRACKS, *REPORTS)
+MANIFEST = (
+    "recording",
+    "sha256",
+    "onset_s",
+    "end_s",
+    "label",
+    "origin",
+    "machine_label",
+    "deleted",
+)
+_PLAIN = {"csv": "text/csv; charset=utf-8", "json": "application/json", "zip": "application/zip"}
+MEDIA_TYPES = {**_PLAIN, "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
+
+
+class Entry(NamedTuple):
+    """A recording of a case: its answer (None: not yet, or none), what answered, its history."""
+
+    recording: Mapping[str, Any]
+    answer: Mapping[str, Any] | None
+    head: Mapping[str, Any]
+    lines: Sequence[Mapping[str, Any]]
+    error: str | None = None
+
+    @property
+    def machine(self) -> RecordingResult:
+        """The machine's answer, under the name that the case gives the recording."""
+        name = self.recording["name"]
+        if self.answer is None:
+            error = self.error or "it is not recognised yet"
+            return RecordingResult(name, self.recording["sha256"], error=error)
+        return dataclasses.replace(to_recording(self.answer["recording"]), path=name)
+
+    @property
+    def shots(self) -> list[dict[str, Any]]:
+        """The shots after corrections, the machine's own beside."""
+        llrs = (self.answer or {}).get("llrs", [])
+        shown = [
+            {**show_shot(shot), "llr": llr}
+            for shot, llr in zip(self.machine.shots, llrs, strict=True)
+        ]
+        return apply_corrections(shown, self.lines)
+
+    @property
+    def corrected(self) -> RecordingResult:
+        """The answer with the shots as corrected; what a correction changed has no probability."""
+        shots = []
+        for shot in self.shots:
+            if shot["deleted"]:
+                continue
+            if shot["origin"] == "machine":
+                shots.append(self.machine.shots[int(shot["id"][1:])])
+                continue
+            label = shot["label"] or "unknown"
+            facts = {"detection_probability": 1.0, "peak_dbfs": 0.0, "clipped": False}
+            shots.append(
+                ShotResult(shot["onset_s"], shot["end_s"], **facts, label=label, probability=1.0)
+            )
+        return dataclasses.replace(self.machine, shots=tuple(shots))
+
+
+def format_results(entries: Sequence[Entry]) -> str:
+    """Return the machine's answers as ``shotprint/1``.
+
+    Raises
+    ------
+    Refused : they were made with different models or settings, or there are none
+    """
+    heads = [each.head for each in entries if each.answer is not None]
+    if not heads:
+        raise Refused(409, "no recording is recognised yet; wait for the jobs to end")
+    if any(head != heads[0] for head in heads):
+        raise Refused(409, "the recordings were recognised by different models; submit them again")
+    detector = heads[0]["detector"]
+    model = {**heads[0]["model"], "labels": tuple(heads[0]["model"]["labels"])}
+    return Results(
+        ModelIdentity(**model),
+        None if detector is None else DetectorIdentity(**detector),
+        heads[0]["settings"],
+        tuple(each.machine for each in entries),
+    ).to_json()
+
+
+def format_manifest(entries: Sequence[Entry]) -> str:
+    """Return a row a shot as corrected, the machine's label beside."""
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(MANIFEST)
+    for each in entries:
+        facts = [_defuse(each.recording["name"]), each.recording["sha256"]]
+        for shot in each.shots:
+            own = (shot["machine"] or {}).get("label")
+            label = _defuse(shot["label"] or "")
+            row = [f"{shot['onset_s']:.6f}", f"{shot['end_s']:.6f}", label, shot["origin"], own]
+            table.writerow([*facts, *row, int(shot["deleted"])])
+    return file.getvalue()
+
+
+def _defuse(text: str) -> str:
+    """Keep a spreadsheet from taking a name for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def export_case(name: str, entries: Sequence[Entry]) -> bytes:
+    """Return a file of `EXPORTS`, the reports aside."""
+    if name == "results.json":
+        return format_results(entries).encode()
+    if name == "shots.csv":
+        labels = next((each.head["model"]["labels"] for each in entries if each.head), ())
+        return format_shots([each.machine for each in entries], labels).encode()
+    if name == "manifest.csv":
+        return format_manifest(entries).encode()
+    track = LABEL_TRACKS[name.split(".")[1]]
+    texts = [
+        (
+            f"{place:03d}-{_flatten(each.recording['name'])}{track.ending}",
+            track.format(each.corrected),
+        )
+        for place, each in enumerate(entries, start=1)
+        if each.answer is not None
+    ]
+    return zip_texts(texts)
+
+
+def zip_texts(files: Sequence[tuple[str, str | bytes]]) -> bytes:
+    """Return an archive; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return buffer.getvalue()
+
+
+def _flatten(name: str) -> str:
+    return "".join(each if each.isalnum() or each in "-_." else "_" for each in name)[-100:]
+
+
+class ReportTask(NamedTuple):
+    """What the process that writes a report needs."""
+
+    settings: ServiceSettings
+    case: str
+    found: list[tuple[Path, str]]
+    answers: list[Mapping[str, Any] | None]
+    corrections: dict[str, list[dict[str, str]]]
+    folder: Path
+
+
+def write_case_report(
+    settings: ServiceSettings, case: str, items: Sequence[tuple[Path, Entry]], folder: Path
+) -> None:
+    """Write the report of a case into a folder, in a process of its own: it reads the recordings.
+
+    Raises
+    ------
+    Refused : the report is not installed, or its process failed or took too long
+    """
+    task = ReportTask(
+        settings,
+        case,
+        [(path, entry.recording["name"]) for path, entry in items],
+        [entry.answer for _, entry in items],
+        {entry.recording["sha256"]: _list_corrections(entry.lines) for _, entry in items},
+        folder,
+    )
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_write_report, args=(task,), daemon=True)
+    process.start()
+    process.join(REPORT_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise Refused(504, f"the report took more than {REPORT_S:g} s; report fewer recordings")
+    failure = folder / "failure.txt"
+    if failure.exists():
+        raise Refused(501, failure.read_text(encoding="utf-8"))
+    if process.exitcode != 0:
+        raise Refused(500, "the report failed; shotprint report on the same files says why")
+
+
+def _list_corrections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {
+            "who": line["who"],
+            "when": line["when"],
+            "action": line["action"],
+            "text": describe_line(line),
+        }
+        for line in list_effective(lines)[0]
+    ]
+
+
+def _write_report(task: ReportTask) -> None:
+    from shotprint.errors import ShotprintError
+    from shotprint.opening import open_detector, open_model
+    from shotprint.recognition import RecognitionSettings, Recognizer
+
+    try:
+        from shotprint.report import Answers, Correction, ReportSettings, write_report
+
+        recognizer = Recognizer(
+            open_model(task.settings.model),
+            RecognitionSettings(level=task.settings.level),
+            open_detector(None, None),
+        )
+        found = [FoundRecording(path, name) for path, name in task.found]
+        results = [
+            dataclasses.replace(to_recording(answer["recording"]), path=name)
+            if answer
+            else RecordingResult(name, None, error="it was not recognised")
+            for answer, (_, name) in zip(task.answers, task.found, strict=True)
+        ]
+        corrections = {
+            sha256: [Correction(**each) for each in rows]
+            for sha256, rows in task.corrections.items()
+        }
+        settings = ReportSettings(case=task.case)
+        write_report(found, settings, task.folder, corrections, Answers(recognizer, results))
+    except (ImportError, ShotprintError) as error:
+        line = (
+            str(error)
+            if isinstance(error, ShotprintError)
+            else (
+                "reports need the extra 'report'; install it with: pip install 'shotprint[report]'"
+            )
+        )
+        (task.folder / "failure.txt").write_text(line, encoding="utf-8")
+
+
+def zip_folder(folder: Path) -> bytes:
+    """Return the files of a folder as an archive."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    return zip_texts([(path.name, path.read_bytes()) for path in paths])

@@ -1,0 +1,140 @@
+"""Who may ask, and what a page may do: host names, origins, token, size of a body, headers."""
+
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from shotprint.web.settings import ServiceSettings
+
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+OPEN = ("/api/health",)
+# The hash is of the one style that wavesurfer.js writes itself.
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; "
+    "style-src 'self' 'sha256-gXnHDepVZ6KF6fKGOD+GVc9BynM50JQqht95p3HpemI='; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+COOKIE = "shotprint-token"
+
+
+class TooLarge(Exception):
+    """The body of a request is larger than allowed."""
+
+
+class Gate:
+    """Wraps an ASGI application.
+
+    A request is refused whose host name is not the service's own (a page elsewhere could reach it
+    by a name of its own: DNS rebinding), that comes from a page of another origin, that shows no
+    token where one is set, or whose body is too large; `n_refused` counts them.
+    """
+
+    def __init__(self, app: Any, settings: ServiceSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._names = {*LOCAL, settings.host.lower(), *(name.lower() for name in settings.names)}
+        self._max_bytes = settings.max_upload_mb * (1 << 20) + (1 << 16)
+        self.n_refused = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request on, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        refusal = self._refuse(scope, headers)
+        if refusal is not None:
+            self.n_refused += 1
+            await _answer(send, *refusal)
+            return
+        n_bytes, begun = 0, False
+
+        async def receive_some() -> Any:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > self._max_bytes:
+                raise TooLarge
+            return message
+
+        async def send_safe(message: Any) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive_some, send_safe)
+        except TooLarge:
+            self.n_refused += 1
+            if not begun:
+                await _answer(send, *self._tell_too_large())
+
+    def _refuse(
+        self, scope: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> tuple[int, str] | None:
+        """Return status and reason, or None: it may pass."""
+        host = headers.get("host", "")
+        if _strip_port(host) not in self._names:
+            return 421, f"{host!r} is no name of this service; start it with --name for that name"
+        origin = headers.get("origin")
+        is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if scope["method"] not in ("GET", "HEAD") and is_foreign:
+            return 403, f"a page of {origin} asked; expected the service's own page"
+        try:
+            if int(headers.get("content-length", 0)) > self._max_bytes:
+                return self._tell_too_large()
+        except ValueError:
+            return 400, "the length of the request is no number; send it again"
+        token = self._settings.token
+        if token is None or scope["path"] in OPEN:
+            return None
+        shown = headers.get("authorization", "").removeprefix("Bearer ") or _find_cookie(headers)
+        if not hmac.compare_digest(shown.encode(), token.encode()):
+            return (
+                401,
+                "no valid token found; send 'Authorization: Bearer TOKEN', or open the page with /?token=TOKEN",
+            )
+        return None
+
+    def _tell_too_large(self) -> tuple[int, str]:
+        return 413, (
+            f"the recording is larger than {self._settings.max_upload_mb} MB; send less, or raise "
+            "--max-upload-mb"
+        )
+
+
+def _strip_port(host: str) -> str:
+    host = host.lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _find_cookie(headers: Mapping[str, str]) -> str:
+    for part in headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+async def _answer(send: Any, status: int, reason: str) -> None:
+    body = json.dumps({"error": reason}).encode()
+    headers = {"content-type": "application/json", "connection": "close", **HEADERS}
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
