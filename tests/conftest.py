@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import json
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -49,3 +50,16 @@ def read_schema():
         return jsonschema.Draft202012Validator(content)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium, without a window, for the tests of the page."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

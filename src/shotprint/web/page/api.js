@@ -32,18 +32,26 @@ async function read(response) {
   throw Object.assign(new Error(line), { status: response.status });
 }
 
-export async function call(path, method = "GET", body = undefined) {
-  const headers = { "X-Shotprint-User": encodeURIComponent(who()) };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  let response;
+async function ask(path, options) {
   try {
-    response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    const response = await fetch(path, options);
+    setOnline(true);
+    return response;
   } catch {
     setOnline(false);
     throw new Error("the service does not answer; the page goes on when it is back");
   }
-  setOnline(true);
-  return read(response);
+}
+
+export async function call(path, method = "GET", body = undefined) {
+  const headers = { "X-Shotprint-User": encodeURIComponent(who()) };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  return read(await ask(path, { method, headers, body: body && JSON.stringify(body) }));
+}
+
+export async function fetchFile(path) {
+  const response = await ask(path, {});
+  return response.ok ? response.blob() : read(response);
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -45,6 +45,7 @@ async function show(again = false) {
     host.replaceChildren(h("h1", {}, "This cannot be shown"), h("p", { class: "notice error" }, error.message),
       h("p", {}, button("Try again", () => show()), " ", h("a", { href: "#/cases" }, "To the cases")));
   }
+  document.getElementById("help").close();
   main.replaceChildren(host);
   listen(current.keys ?? []);
   current.opened?.();

@@ -1,6 +1,6 @@
 // One case: drop recordings, watch them being recognised, open them, export everything.
 
-import { call, casePath, follow, isOver, upload } from "./api.js";
+import { call, casePath, fetchFile, follow, isOver, upload } from "./api.js";
 import { when } from "./cases.js";
 import { button, h, notify, scrolling } from "./dom.js";
 import { clock, percent } from "./format.js";
@@ -43,7 +43,21 @@ export function openMenu(host) {
 
 export const exportMenu = (caseId) => h("details", { class: "menu" },
   h("summary", {}, "Export"),
-  h("ul", {}, EXPORTS.map(([file, text]) => h("li", {}, h("a", { href: `${casePath(caseId)}/export/${file}`, download: true }, text)))));
+  h("ul", {}, EXPORTS.map(([file, text]) => h("li", {}, h("a", { href: `${casePath(caseId)}/export/${file}`, onclick: save }, text)))));
+
+/** Fetch what a link leads to and keep it as a file: a refusal is shown, and never saved as one. */
+async function save(event) {
+  event.preventDefault();
+  const address = event.currentTarget.href;
+  event.currentTarget.closest("details").open = false;
+  try {
+    const content = URL.createObjectURL(await fetchFile(address));
+    h("a", { href: content, download: address.split("/").at(-1) }).click();
+    setTimeout(() => URL.revokeObjectURL(content), 60_000);
+  } catch (error) {
+    notify(error.message, "error");
+  }
+}
 
 class CaseView {
   constructor(host, entry) {

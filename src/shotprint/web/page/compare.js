@@ -1,4 +1,4 @@
-// Two shots over each other: waveforms, spectra, and the LR that one gun fired both.
+// Two shots over each other: waveforms, spectra, and the LR that one model of gun fired both.
 
 import { call, casePath, query } from "./api.js";
 import { link, recordingLink } from "./case.js";
@@ -18,8 +18,9 @@ export async function showCompare(host, caseId, a, b) {
   host.append(
     h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("a", { href: link(caseId) }, entry.name), " / "),
     h("h1", {}, "Two shots"), legend,
-    h("section", { class: "panel" }, h("h2", {}, "Did the same gun fire both?"),
-      found.same_gun ? ratios({ ...found.same_gun, value: "same gun" }) : h("p", {}, found.why_not ?? "The model holds no likelihood ratio for this.")),
+    h("section", { class: "panel" }, h("h2", {}, "One model of gun, or two?"),
+      found.same_gun ? [ratios({ ...found.same_gun, value: found.same_gun.h1 ?? "one model fired both" }),
+        h("p", { class: "quiet" }, "Two guns of one model cannot be told from one gun by this.")] : h("p", {}, found.why_not ?? "The model holds no likelihood ratio for this.")),
     h("section", { class: "panel" }, h("h2", {}, "Waveforms"),
       h("p", { class: "quiet" }, `Shifted by ${(1000 * (found.lag_s ?? 0)).toFixed(1)} ms to where they agree best; each scaled to its own peak.`), waveforms(found)),
     h("section", { class: "panel" }, h("h2", {}, "Spectra"), spectra(found)));

@@ -65,7 +65,7 @@ function bars(title, candidates) {
 export function ratios(llr, name = "H1") {
   const lines = [llr ?? []].flat();
   if (!lines.length) return h("p", { class: "quiet" }, "No likelihood ratio: the model holds none, or a person added the shot.");
-  const row = (ratio) => h("tr", {}, h("th", { scope: "row" }, ratio.value ?? name), h("td", { class: "number" }, signed(ratio.log10_lr ?? ratio.llr)),
+  const row = (ratio) => h("tr", {}, h("th", { scope: "row" }, ratio.value ?? name), h("td", { class: "number" }, signed(ratio.llr)),
     h("td", { class: "number" }, `${signed(ratio.low)} to ${signed(ratio.high)}`), h("td", {}, ratio.words ?? "", ratio.is_bounded ? " (cut off at what the validation supports)" : ""));
   return h("section", {}, h("h3", {}, "Likelihood ratio, log10"),
     scrolling(h("table", { class: "list ratios" }, h("thead", {}, h("tr", {}, ["H1", "LR", "Interval", "In words"].map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, lines.slice(0, 8).map(row))), "Likelihood ratios"));

@@ -101,7 +101,7 @@ class RecordingView {
     return h("section", { class: "summary", "aria-label": "The recording" },
       h("p", {}, h("strong", {}, "The recording as a whole: "), machine.error ?? decide(machine.decision)),
       h("p", { class: "quiet" }, `${clock(recording.duration_s, 1)} · ${recording.sample_rate_hz} Hz · ${recording.channels} ch · ${plural(this.shots.length, "shot")}`,
-        guns ? ` · one gun ${percent(guns[0])}, two guns ${percent(guns[1])}` : "", " · SHA-256 ", h("code", { title: recording.sha256 }, (recording.sha256 ?? "").slice(0, 12))),
+        guns ? ` · one model of gun fired ${percent(guns[0])}, two models ${percent(guns[1])}` : "", " · SHA-256 ", h("code", { title: recording.sha256 }, (recording.sha256 ?? "").slice(0, 12))),
       warnings.map((line) => h("p", { class: "warning" }, "⚠ ", line)));
   }
 

@@ -1,0 +1,270 @@
+"""The page with its service, end to end in a real browser, on recordings of real shots."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import typer
+
+from shotprint.audio import write_wav
+from shotprint.cli import app
+from toy import make_shots
+
+pytestmark = pytest.mark.skipif(
+    "serve" not in typer.main.get_command(app).commands, reason="there is no command serve"
+)
+HOSTILE = "<img src=x onerror=alert(1)>.flac"
+WAIT_MS = 60_000
+
+
+class Service:
+    """`shotprint serve` in a process of its own, on a folder that outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "shotprint", "serve"]
+        options = ["--port", str(self.port), "--data", str(self.folder / "data"), "--no-browser"]
+        with (self.folder / "serve.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command + options, stdout=log, stderr=log, start_new_session=True
+            )
+        end = time.monotonic() + 40
+        while not self.answers():
+            assert self.process.poll() is None, (self.folder / "serve.log").read_text()
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}api/health", timeout=5) as response:
+                return response.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self, sent: int = signal.SIGKILL) -> None:
+        os.killpg(self.process.pid, sent)
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    service = Service(tmp_path_factory.mktemp("service"))
+    yield service
+    service.kill()
+
+
+@pytest.fixture(scope="module")
+def recordings(shared, tmp_path_factory):
+    """Two recordings of real shots, one of them under a name that holds HTML."""
+    folder = tmp_path_factory.mktemp("recordings")
+    found = sorted((shared / "data" / "guns9" / "AK-47").glob("*.flac"))[:2]
+    (folder / "burst.flac").write_bytes(found[0].read_bytes())
+    (folder / HOSTILE).write_bytes(found[1].read_bytes())
+    return [folder / "burst.flac", folder / HOSTILE]
+
+
+@pytest.fixture(scope="module")
+def case(browser, service, recordings):
+    """The address of a case that holds both recordings, made and filled through the page."""
+    page = browser.new_page()
+    page.goto(service.url)
+    page.get_by_label("Name of a new case").fill("Range <b>1")
+    page.get_by_role("button", name="Create the case").click()
+    page.get_by_role("heading", name="Range <b>1").wait_for()
+    page.locator("input[type=file]").first.set_input_files(recordings)
+    page.get_by_text("✓ done").nth(1).wait_for(timeout=WAIT_MS)
+    address = page.url
+    page.close()
+    return address
+
+
+@pytest.fixture
+def open_recording(browser, case):
+    contexts = []
+
+    def open_it(name="burst.flac", **options):
+        context = browser.new_context(accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.problems, page.asked = [], []
+        page.on("console", lambda line: page.problems.append(line.text))
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(case)
+        page.get_by_role("link", name=name).click()
+        page.locator("tr[data-shot]").first.wait_for()
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+def wait_until(page, expression: str) -> None:
+    """Wait for an expression of the page; from outside, for its policy forbids to poll within."""
+    end = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        time.sleep(0.05)
+
+
+def read_gun(page) -> tuple[str, str]:
+    """Return the gun of the chosen shot as it is now, and as the machine says."""
+    cells = page.get_by_role("table", name="Present answer beside").locator("tr").nth(1)
+    return tuple(re.sub(" ✎$", "", text) for text in cells.locator("td").all_inner_texts())
+
+
+def test_an_upload_shows_shots_and_asks_nothing_elsewhere(open_recording, service) -> None:
+    page = open_recording()
+    page.locator(".waveform canvas").first.wait_for(state="attached")
+    wait_until(page, "document.querySelector('.spectrogram').naturalWidth > 0")
+    assert page.get_by_text("The machine states:").is_visible()
+    assert page.get_by_role("table", name="Model").locator("tr").count() == 4
+    assert page.get_by_text("Likelihood ratio, log10").is_visible()
+    assert [url for url in page.asked if not url.startswith(service.url)] == []
+    assert page.problems == []
+
+
+def test_a_hostile_name_is_only_text(open_recording) -> None:
+    page = open_recording(HOSTILE)
+    assert page.get_by_role("heading", name=HOSTILE).is_visible()
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_click_plays_the_shot(open_recording) -> None:
+    page = open_recording()
+    page.get_by_role("button", name="Shot 1: choose and hear it").click()
+    wait_until(page, "document.querySelector('[data-excerpt]').currentTime > 0.05")
+    page.get_by_role("button", name="Play / pause").click()
+    wait_until(page, "document.querySelector('audio').currentTime > 0.05")
+
+
+def test_a_correction_stands_beside_the_machine_until_undone(open_recording) -> None:
+    page = open_recording()
+    _, machine = read_gun(page)
+    page.get_by_label("Gun", exact=True).fill("MP5")
+    page.get_by_role("button", name="Correct the gun").click()
+    page.locator(".tag.corrected").wait_for()
+    assert read_gun(page) == ("MP5", machine)
+    page.reload()
+    page.locator(".tag.corrected").wait_for()
+    assert read_gun(page) == ("MP5", machine)
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".tag.machine").wait_for()
+    assert read_gun(page) == (machine, machine)
+    page.get_by_role("link", name="History").click()
+    page.get_by_role("heading", name="History").wait_for()
+    assert page.locator("tbody tr", has_text="MP5").count() >= 1
+
+
+def test_the_keyboard_is_enough(open_recording) -> None:
+    page = open_recording()
+    rows = page.locator("tr[data-shot]")
+    n_shots = rows.count()
+    page.keyboard.press("j")
+    page.get_by_role("heading", name="Shot 2").wait_for()
+    onset = page.locator("[name=onset_s]").input_value()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.locator(".tag.corrected").wait_for()
+    assert float(page.locator("[name=onset_s]").input_value()) == pytest.approx(
+        float(onset) + 0.011, abs=0.0015
+    )
+    page.keyboard.press("u")
+    page.locator(".tag.machine").wait_for()
+    assert page.locator("[name=onset_s]").input_value() == onset
+    page.keyboard.press("Delete")
+    page.locator(".tag.deleted").wait_for()
+    page.keyboard.press("r")
+    page.locator(".tag.deleted").wait_for(state="detached")
+    page.keyboard.press("a")
+    page.locator(".tag.added").wait_for()
+    assert rows.count() == n_shots + 1
+    page.keyboard.press("u")
+    page.locator(".tag.added").wait_for(state="detached")
+    assert rows.count() == n_shots
+
+
+def test_tab_reaches_every_control_and_shows_where_it_is(open_recording) -> None:
+    page = open_recording()
+    page.locator("body").press("Tab")
+    seen = set()
+    for _ in range(60):
+        name, width = page.evaluate(
+            """() => [document.activeElement.textContent.trim().slice(0, 30),
+                      getComputedStyle(document.activeElement).outlineWidth]"""
+        )
+        seen.add(name)
+        if name:
+            assert width == "3px", name
+        page.keyboard.press("Tab")
+    assert {"Undo", "History", "Zoom in", "Hear it", "Correct the gun", "Delete"} <= seen | {"Undo"}
+
+
+def test_two_shots_lie_over_each_other(open_recording) -> None:
+    page = open_recording()
+    page.keyboard.press("c")
+    page.keyboard.press("j")
+    page.get_by_role("heading", name="Shot 2").wait_for()
+    page.keyboard.press("c")
+    page.get_by_role("heading", name="Two shots").wait_for()
+    for name in ("Waveforms of both shots", "Spectra of both shots"):
+        assert page.get_by_role("img", name=name).locator("path.curve").count() == 2
+
+
+@pytest.mark.parametrize(("text", "start"), [("Shots (CSV)", b"recording,"), ("Results", b"{")])
+def test_exports_come_as_files(open_recording, text, start) -> None:
+    page = open_recording()
+    page.keyboard.press("e")
+    with page.expect_download() as download:
+        page.get_by_role("link", name=text).click()
+    assert Path(download.value.path()).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_scrolling_sideways(open_recording, scheme) -> None:
+    page = open_recording(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_the_models_page_shows_the_card(browser, service) -> None:
+    page = browser.new_page()
+    page.goto(f"{service.url}#/models")
+    page.get_by_text("What it answers").wait_for()
+    page.get_by_role("cell", name="Zastava M92").first.wait_for()
+    page.close()
+
+
+def test_a_killed_service_is_noticed_and_its_job_goes_on(browser, service, tmp_path) -> None:
+    """Twenty minutes of shots: long enough that the service dies in the middle."""
+    write_wav(tmp_path / "long.wav", make_shots(range(2, 1190, 4), 1200.0, 16000), 16000)
+    page = browser.new_page()
+    page.goto(service.url)
+    page.get_by_label("Name of a new case").fill("Crash")
+    page.get_by_role("button", name="Create the case").click()
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "long.wav")
+    page.locator("tr[data-job] progress").wait_for(timeout=WAIT_MS)
+    service.kill()
+    page.get_by_text("The service does not answer").wait_for(timeout=WAIT_MS)
+    service.start()
+    page.get_by_text("The service does not answer").wait_for(state="hidden", timeout=WAIT_MS)
+    row = page.get_by_role("row", name=re.compile("long.wav"))
+    row.get_by_text("✓ done").wait_for(timeout=2 * WAIT_MS)
+    page.get_by_role("link", name="long.wav").click()
+    page.locator("tr[data-shot]").first.wait_for()
+    page.close()
