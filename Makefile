@@ -27,7 +27,7 @@ bench: $(VENV)/.dev  ## measure speed and memory; rewrites docs/bench.md
 	$(BIN)/python -m benchmarks $(OPTIONS)
 
 docs: $(VENV)/.dev  ## build the documentation site; a warning is an error
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build
+	$(BIN)/python -m sphinx -b html -E -W --keep-going -q docs docs/_build
 	@echo docs/_build/index.html
 
 wheelhouse:  ## wheels for a machine without a network: see docs/offline.md

@@ -56,7 +56,7 @@ def test_every_command_and_option_is_described(site):
     for path, command in found:
         assert f'id="{path.replace(" ", "-")}"' in page, path
         for option in command.params:
-            for name in option.opts:
+            for name in option.opts:  # dashes as typed, not as a typographer would set them
                 assert name in text or not name.startswith("-"), f"{path} {name}"
 
 
@@ -64,6 +64,7 @@ def test_python_reference_is_made_from_the_docstrings(site):
     text = re.sub(r"<[^>]+>", "", (site / "api.html").read_text(encoding="utf-8"))
     for words in ("Finds the shots in recordings", "shots_to_dataframe", "gunshot_probability"):
         assert words in text
+    assert re.search(r"level\s+–\s+probability from which something is stated", text)
 
 
 def test_physics_pictures_are_those_of_the_simulation(tmp_path):
