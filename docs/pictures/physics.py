@@ -139,7 +139,7 @@ def draw_place() -> Figure:
     open_field = Site(reverberation_db=-60.0, wind_db=30.0, ambient_db=20.0, hum_db=0.0)
     sites = {
         "open field: the blast, and what is scattered near by": open_field,
-        "shooting range: echoes of banks and trees, then noise that dies away": make_site(rng),
+        "shooting range: noise that dies away, then echoes of banks and trees": make_site(rng),
     }
     figure, axes = stack(list(sites))
     gun = fire_gun("Glock9")
