@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench docs wheelhouse clean
 
 demo: $(VENV)/.train  ## simulate shots of 18 guns, fine-tune, recognise, evaluate: what shotprint does
 	$(BIN)/python examples/demo.py demo
@@ -26,8 +26,15 @@ format: $(VENV)/.dev  ## format and mend what can be mended by itself
 bench: $(VENV)/.dev  ## measure speed and memory; rewrites docs/bench.md
 	$(BIN)/python -m benchmarks $(OPTIONS)
 
+docs: $(VENV)/.dev  ## build the documentation site; a warning is an error
+	$(BIN)/python -m sphinx -b html -E -W --keep-going -q docs docs/_build
+	@echo docs/_build/index.html
+
+wheelhouse:  ## wheels for a machine without a network: see docs/offline.md
+	$(PYTHON) packaging/wheelhouse.py $(OPTIONS)
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo docs/_build
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

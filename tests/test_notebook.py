@@ -159,3 +159,17 @@ def test_import_is_quick_and_light():
     assert {"torch", "pandas", "matplotlib", "h5py", "typer"}.isdisjoint(run.stdout.split())
     with pytest.raises(AttributeError, match="has no attribute 'recogniser'"):
         shotprint.recogniser  # noqa: B018
+
+
+def test_without_the_extra_a_notebook_shows_the_table(simulated):
+    script = (
+        "import sys; sys.modules['matplotlib'] = sys.modules['pandas'] = None\n"
+        "import shotprint; done = shotprint.Recognizer().recognize(sys.argv[1])\n"
+        "assert done._repr_html_().startswith('<table>')\n"
+        "for ask in (done.plot, done.to_dataframe):\n"
+        "    try: ask()\n"
+        "    except shotprint.ShotprintError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(simulated / "M16_Zoom")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.count("pip install 'shotprint[evaluate]'") == 2

@@ -84,6 +84,7 @@ def _format_section(importer: Importer) -> str:
     return "\n".join(
         [
             f"## {importer.NAME}",
+            "<!-- not run: needs the set -->",
             f"```\n{get_command(importer.NAME)}\n```\n",
             *facts,
             f"- **layout**: `{importer.LAYOUT}`\n",

@@ -1,5 +1,12 @@
 """Pictures of results: `plot_*` draws on the axes it is given, `draw_*` makes a whole figure."""
 
+from shotprint.errors import MissingExtraError
+
+try:
+    import matplotlib  # noqa: F401
+except ModuleNotFoundError:
+    raise MissingExtraError("evaluate", "a picture") from None
+
 from shotprint.plots.bars import Rate, draw_rates, plot_rates
 from shotprint.plots.confusion import draw_confusion, plot_confusion
 from shotprint.plots.evaluation import draw_evaluation

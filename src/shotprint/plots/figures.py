@@ -6,16 +6,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from shotprint.errors import MissingExtraError
-from shotprint.files import write_beside
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
-try:
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-except ModuleNotFoundError:
-    raise MissingExtraError("evaluate", "a picture") from None
+from shotprint.files import write_beside
 
 DOTS_PER_INCH = 150
 HINTING = 1.05  # letters moved to whole pixels make a text up to so much wider than its outline

@@ -1,0 +1,70 @@
+"""A wheelhouse holds what its platform needs, and says how to install it."""
+
+import hashlib
+import runpy
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pip._vendor.packaging")
+TOOL = runpy.run_path(str(Path(__file__).parents[1] / "packaging" / "wheelhouse.py"))
+NEEDS = [
+    'colorama>=0.4; platform_system == "Windows"',
+    'uvloop; sys_platform == "linux"',
+    "numpy",
+    'torch; extra == "train"',
+]
+
+
+def write_wheel(folder, name, needs):
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0", *needs]
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}-1.0.dist-info/METADATA", "\nRequires-Dist: ".join(lines) + "\n")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_wheel(tmp_path, "shotprint", NEEDS)
+    write_wheel(tmp_path, "numpy", ['tomli; python_version < "3.0"'])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "left_out"),
+    [
+        (("--platform", "win_amd64"), ["colorama>=0.4"]),
+        (("--platform", "win_amd64", "--extras", "evaluate,train"), ["colorama>=0.4", "torch"]),
+        ((), []),
+    ],
+)
+def test_finds_what_only_windows_needs(folder, options, left_out):
+    assert TOOL["list_left_out"](folder, TOOL["parse"](options)) == left_out
+
+
+def test_torch_comes_without_cuda():
+    plain, train = (TOOL["parse"](["--extras", extras]) for extras in ("evaluate", "train"))
+    assert "+cpu" not in TOOL["choose_versions"](plain)
+    (line,) = [x for x in TOOL["choose_versions"](train).splitlines() if x.startswith("torch==")]
+    assert line.endswith("+cpu")
+    assert "--extra-index-url" in TOOL["choose_options"](train)
+    assert "--extra-index-url" not in TOOL["choose_options"](plain)
+
+
+def test_writes_hashes_and_how_to_install(folder, capsys):
+    request = TOOL["parse"](["--platform", "win_amd64", "--extras", "train", "-o", str(folder)])
+    TOOL["describe"](request)
+    wheel = folder / "shotprint-1.0-py3-none-any.whl"
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    needs = (folder / "requirements.txt").read_text(encoding="utf-8")
+    assert f"shotprint[train]==1.0 --hash=sha256:{sha256}\n" in needs
+    sums = (folder / "SHA256SUMS").read_text(encoding="utf-8")
+    assert f"{sha256}  {wheel.name}\n" in sums
+    install = (folder / "INSTALL.txt").read_text(encoding="utf-8")
+    assert "Scripts\\pip install --no-index --find-links ." in install
+    assert "2 wheels" in capsys.readouterr().out
+
+
+def test_a_folder_with_files_is_left_alone(folder):
+    with pytest.raises(SystemExit, match="holds files already"):
+        TOOL["collect"](TOOL["parse"](["-o", str(folder)]))
