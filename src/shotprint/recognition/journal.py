@@ -22,6 +22,7 @@ from shotprint.errors import ShotprintError
 from shotprint.recognition.judgement import Measure
 from shotprint.recognition.results import (
     BurstResult,
+    EnrolledRatio,
     GunSet,
     GunsResult,
     RecordingResult,
@@ -161,6 +162,8 @@ def _to_recording(row: dict[str, Any]) -> RecordingResult:
     if row["guns"] is not None:
         sets = [GunSet(tuple(each["labels"]), each["probability"]) for each in row["guns"]["sets"]]
         row["guns"] = GunsResult(tuple(row["guns"]["n_probabilities"]), tuple(sets))
+    if row.get("enrolled") is not None:
+        row["enrolled"] = tuple(EnrolledRatio(**ratio) for ratio in row["enrolled"])
     if row["resemblance"] is not None:
         row["resemblance"] = {name: Measure(**m) for name, m in row["resemblance"].items()}
     return RecordingResult(**_with_scores(row))
