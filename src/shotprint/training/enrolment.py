@@ -258,7 +258,7 @@ def _measure(trials: EnrolmentTrials, found: Comparisons, names: Sequence[str]) 
     llrs = crossfit_trials(trials)
     is_first = found.is_first[~found.same_take]
     by_number = []
-    for n in N_REFERENCES:
+    for n in np.unique(llrs.n_references).tolist():
         mine = llrs.n_references == n
         some = llrs.pick(mine)
         shares, is_h1 = some.trials.shares, some.trials.is_h1
