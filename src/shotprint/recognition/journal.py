@@ -161,7 +161,10 @@ def _to_recording(row: dict[str, Any]) -> RecordingResult:
     row["warnings"] = tuple(row["warnings"])
     if row["guns"] is not None:
         sets = [GunSet(tuple(each["labels"]), each["probability"]) for each in row["guns"]["sets"]]
-        row["guns"] = GunsResult(tuple(row["guns"]["n_probabilities"]), tuple(sets))
+        by_pairs = row["guns"].get("by_pairs")
+        row["guns"] = GunsResult(
+            tuple(row["guns"]["n_probabilities"]), tuple(sets), by_pairs and tuple(by_pairs)
+        )
     if row.get("enrolled") is not None:
         row["enrolled"] = tuple(EnrolledRatio(**ratio) for ratio in row["enrolled"])
     if row["resemblance"] is not None:

@@ -76,10 +76,13 @@ class GunsResult:
     ----------
     n_probabilities : of 1, 2, 3 guns of different models
     sets : the most probable sets of models
+    by_pairs : guns by the likelihood ratios between every two shots, and the fewest and the most
+        over their intervals; None: not asked, or too many shots
     """
 
     n_probabilities: tuple[float, ...]
     sets: tuple[GunSet, ...]
+    by_pairs: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -266,12 +269,14 @@ def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
     content["error"] = None if recording.error is None else printable(recording.error)
     content["bursts"] = [vars(burst) for burst in recording.bursts]
     if recording.guns is not None:
+        by_pairs = recording.guns.by_pairs
         content["guns"] = {
             "n_probabilities": [_round(p) for p in recording.guns.n_probabilities],
             "sets": [
                 {"labels": list(each.labels), "probability": _round(each.probability)}
                 for each in recording.guns.sets
             ],
+            "by_pairs": by_pairs and dict(zip(("n", "low", "high"), by_pairs, strict=True)),
         }
     if recording.resemblance is not None:
         content["resemblance"] = {
