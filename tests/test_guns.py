@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shotprint.errors import ShotprintError
-from shotprint.guns import compute_set_likelihoods, count_guns, list_sets
+from shotprint.guns import cluster_shots, compute_set_likelihoods, count_guns, list_sets
 
 CERTAIN = np.full((6, 4), 0.01) + np.eye(4)[[0, 0, 0, 1, 1, 1]] * 0.96
 
@@ -63,3 +63,25 @@ def test_impossible_models_and_no_shot():
     assert np.isfinite(count_guns(p).set_probabilities).all()
     with pytest.raises(ShotprintError, match="no shot"):
         count_guns(np.zeros((0, 3)))
+
+
+def test_shots_are_clustered_as_average_linkage_of_scipy_does():
+    hierarchy = pytest.importorskip("scipy.cluster.hierarchy")
+    distance = pytest.importorskip("scipy.spatial.distance")
+    rng = np.random.default_rng(0)
+    for n in (2, 5, 12, 30):
+        llrs = rng.standard_normal((n, n)) + 0.3
+        llrs = (llrs + llrs.T) / 2
+        np.fill_diagonal(llrs, 0)
+        far = distance.squareform(10 - llrs - 10 * np.eye(n), checks=False)
+        expected = hierarchy.fcluster(hierarchy.linkage(far, "average"), 10, "distance")
+        found = cluster_shots(llrs)
+        assert ((found[:, None] == found) == (expected[:, None] == expected)).all()
+        assert len(set(found.tolist())) == found.max() + 1
+
+
+def test_shots_of_two_guns_fall_apart():
+    llrs = np.array([[0, 1, -1, -1], [1, 0, -1, -1], [-1, -1, 0, 1], [-1, -1, 1, 0]], float)
+    assert cluster_shots(llrs).tolist() == [0, 0, 1, 1]
+    assert cluster_shots(np.zeros((1, 1))).tolist() == [0]
+    assert cluster_shots(np.ones((3, 3))).tolist() == [0, 0, 0]

@@ -39,6 +39,8 @@ from shotprint.recognition.shots import (
 SCHEMA = "shotprint-embeddings/1"
 ROWS_A_GROUP = 1024  # written at a time: memory stays bounded
 
+KNOWN = ("label", "probability", "gunshot_probability")
+
 Row = dict[str, Any]
 Add = Callable[[Sequence[Row]], None]
 
@@ -142,7 +144,7 @@ def _make_row(
     result: RecordingResult, facts: Mapping[str, Any], answers: Answer | None, embedding: Floats
 ) -> Row:
     best: dict[str, Any] = {} if answers is None else answers.fields
-    known: Row = {name: best[name] for name in ("label", "probability") if name in best}
+    known: Row = {name: best[name] for name in KNOWN if name in best}
     start: Row = {"recording": printable(result.path), "sha256": result.sha256}
     return {**start, **facts, **known, "embedding": embedding}
 

@@ -23,11 +23,12 @@ from shotprint.errors import ShotprintError
 FORMAT = "shotprint-likelihood/1"
 HYPOTHESES = ("model", "calibre", "category")
 PAIR = "pair"
+ENROLLED = "enrolled"
 SCORES_AT_ONCE = 10_000  # times the number of replicates: 32 MB
 MIN_PROBABILITY = 1e-9  # of a gun: smaller ones, 0 among them, are taken as this
 
 Hypothesis = Literal["model", "calibre", "category"]
-Kind = Literal["model", "calibre", "category", "pair"]
+Kind = Literal["model", "calibre", "category", "pair", "enrolled"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -82,7 +83,9 @@ class LikelihoodCalibration:
     Attributes
     ----------
     hypothesis : what the values are: gun models, calibres or categories; ``pair``: scores are of
-        pairs of recordings (`shotprint.pairs`), and each gun model is a value
+        pairs of recordings (`shotprint.pairs`), and each gun model is a value;
+        ``enrolled``: scores are against the references of a gun (`shotprint.references`), and the
+        values are the guns that were enrolled for the calibration
     values : label → value, for every gun that the hypotheses know
     slope, intercept : of ``llr = slope · score + intercept``; slope ≥ 0
     lower, upper : bounds of the llr (ELUB), lower ≤ 0 ≤ upper
@@ -109,6 +112,8 @@ class LikelihoodCalibration:
         """What H1 says, with ``X`` for the value."""
         if self.hypothesis == PAIR:
             return "one listed gun model fired in both recordings"
+        if self.hypothesis == ENROLLED:
+            return "the enrolled gun X fired, or another one of its model"
         return f"a gun of the {self.hypothesis} X fired"
 
     @property
@@ -116,6 +121,8 @@ class LikelihoodCalibration:
         """What H2 says."""
         if self.hypothesis == PAIR:
             return "two different listed gun models fired in the two recordings"
+        if self.hypothesis == ENROLLED:
+            return "a gun of another model fired"
         return f"one of the listed guns that are not of the {self.hypothesis} X fired"
 
     def score(self, probabilities: Mapping[str, float]) -> dict[str, float]:
@@ -217,6 +224,6 @@ def _read(cls: type[LikelihoodCalibration], content: Mapping[str, Any]) -> Likel
         finite and in_order and 0 < calibration.confidence < 1 and len(set(values.values())) > 1
     ):
         raise ValueError("out of range")
-    if calibration.hypothesis not in (*HYPOTHESES, PAIR):
+    if calibration.hypothesis not in (*HYPOTHESES, PAIR, ENROLLED):
         raise ValueError("no such hypothesis")
     return calibration

@@ -117,3 +117,32 @@ def count_guns(
     order = np.argsort(-weights, kind="stable")
     ranked = tuple(sets[place] for place in order.tolist())
     return GunCount(n_probabilities, ranked, weights[order], shots)
+
+
+def cluster_shots(llrs: Floats) -> NDArray[np.int64]:
+    """Return the cluster (n,) of each shot, numbered from 0 in the order of the shots.
+
+    Average linkage: the two clusters with the highest mean log10 likelihood ratio of "one model"
+    against "two models" are joined as long as it is above 0.
+
+    Parameters
+    ----------
+    llrs : (n, n), symmetric; the diagonal counts for nothing
+    """
+    sums = np.array(llrs, float)
+    np.fill_diagonal(sums, -np.inf)
+    sizes, cluster = np.ones(len(sums)), np.arange(len(sums))
+    while len(sums) > 1:
+        means = sums / np.outer(sizes, sizes)
+        first, second = sorted(np.unravel_index(int(means.argmax()), means.shape))
+        if means[first, second] <= 0:
+            break
+        sums[first] += sums[second]
+        sums[:, first] = sums[first]
+        sums[first, first] = -np.inf
+        sums = np.delete(np.delete(sums, second, 0), second, 1)
+        sizes[first] += sizes[second]
+        sizes = np.delete(sizes, second)
+        cluster[cluster == second] = first
+        cluster[cluster > second] -= 1
+    return cluster

@@ -31,7 +31,7 @@ from shotprint.weights import read_registry
 CHECKPOINT_NAME = "model.safetensors"  # in the folder of a training run
 CARD_ENTRIES = (
     *("name", "version", "description", "limits", "licences", "data"),
-    *("calibration", "judgement", "evidence"),
+    *("calibration", "judgement", "evidence", "enrolment"),
 )
 
 

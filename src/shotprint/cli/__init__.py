@@ -80,12 +80,14 @@ def describe_failure(error: OSError) -> str:
 # Each command registers here; its file imports typer and the standard library only.
 from shotprint.cli.audit import audit  # noqa: E402
 from shotprint.cli.calibrate import calibrate  # noqa: E402
+from shotprint.cli.calibrate_enrolment import calibrate_enrolment  # noqa: E402
 from shotprint.cli.compare import compare  # noqa: E402
 from shotprint.cli.crossval import crossval  # noqa: E402
 from shotprint.cli.cut import cut  # noqa: E402
 from shotprint.cli.datasets import show_datasets  # noqa: E402
 from shotprint.cli.detect import detect  # noqa: E402
 from shotprint.cli.embed import embed  # noqa: E402
+from shotprint.cli.enrol import enrol  # noqa: E402
 from shotprint.cli.evaluate import evaluate  # noqa: E402
 from shotprint.cli.export import export  # noqa: E402
 from shotprint.cli.import_ import import_app  # noqa: E402
@@ -105,6 +107,7 @@ from shotprint.cli.validate import validate  # noqa: E402
 from shotprint.cli.verify import verify  # noqa: E402
 
 app.command("calibrate")(calibrate)
+app.command("calibrate-enrolment")(calibrate_enrolment)
 app.command("compare")(compare)
 app.command("audit")(audit)
 app.command("crossval")(crossval)
@@ -112,6 +115,7 @@ app.command("cut")(cut)
 app.command("datasets")(show_datasets)
 app.command("detect")(detect)
 app.command("embed")(embed)
+app.command("enrol")(enrol)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("listen")(listen)

@@ -25,6 +25,9 @@ def export(
     calibration: Annotated[
         Path | None, typer.Option(help="What shotprint calibrate wrote for this run.")
     ] = None,
+    enrolment: Annotated[
+        Path | None, typer.Option(help="What shotprint calibrate-enrolment wrote for this run.")
+    ] = None,
     firearms: options.Firearms = None,
 ) -> None:
     """Write one model file (ONNX) that recognises without PyTorch.
@@ -51,6 +54,12 @@ def export(
 
         metadata = dataclasses.replace(
             metadata, **read_calibration(calibration, metadata.weights["sha256"])
+        )
+    if enrolment is not None:
+        from shotprint.training.enrolment import read_enrolment
+
+        metadata = dataclasses.replace(
+            metadata, enrolment=read_enrolment(enrolment, metadata.weights["sha256"])
         )
     export = export_network(network, metadata, output)
     typer.echo(

@@ -47,6 +47,9 @@ HypothesisOption = Annotated[
     Hypothesis, typer.Option(help="H1: this one fired; H2: another of the listed ones did.")
 ]
 Verbal = Annotated[Path | None, typer.Option(help="Your own words for likelihood ratios, TOML.")]
+Enrolled = Annotated[
+    Path | None, typer.Option(help="Guns to compare with: a file of shotprint enrol.")
+]
 Firearms = Annotated[
     Path | None, typer.Option(help="Your own table of calibres and categories, TOML or CSV.")
 ]

@@ -27,6 +27,7 @@ from shotprint.decisions import LEVEL, describe_decision
 if TYPE_CHECKING:
     from shotprint.audio import FoundRecording
     from shotprint.recognition import Recognizer, RecordingResult
+    from shotprint.recognition.enrolment import EnrolledGuns
     from shotprint.recognition.predictions import KnownRecording
     from shotprint.recognition.results import CombinedResult
 
@@ -80,6 +81,7 @@ def recognize(
         bool,
         typer.Option("--same-source", help="All recordings are of one gun: answer for it, too."),
     ] = False,
+    enrolled: options.Enrolled = None,
     manifest: Annotated[
         Path | None, typer.Option(help="Manifest whose labels and columns the CSV repeats.")
     ] = None,
@@ -96,6 +98,7 @@ def recognize(
     """
     from shotprint.audio import find_recordings
     from shotprint.recognition import RecognitionSettings, Recognizer
+    from shotprint.recognition.enrolment import EnrolledGuns
     from shotprint.recognition.predictions import read_known
     from shotprint.recognition.shot_table import format_shots
 
@@ -109,9 +112,9 @@ def recognize(
     settings = RecognitionSettings(channel, jobs, track, level)
     known = read_known(manifest) if manifest is not None else {}
     finder = None if whole else options.open_detector(detector, threshold)
-    recognizer = Recognizer(
-        options.open_model(model, backbone, weights_dir, firearms), settings, finder
-    )
+    opened = options.open_model(model, backbone, weights_dir, firearms)
+    guns = None if enrolled is None else EnrolledGuns(enrolled, opened)
+    recognizer = Recognizer(opened, settings, finder, guns)
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)
@@ -135,6 +138,8 @@ def recognize(
         journal.close() if is_interrupted else journal.remove()
     if combined is not None and kind != Format.json:
         _show_combined(combined)
+    if guns is not None and kind != Format.json:
+        _show_enrolled(results, guns)
     summary = None if output is None else f"{output}: {count_done(results)} recognised"
     finish(results, summary, is_interrupted)
 
@@ -150,6 +155,16 @@ def _show_combined(combined: "CombinedResult") -> None:
     typer.echo(
         f"{n_used} of {n_used + n_left_out} recordings as one gun: {stated}; {best}", err=True
     )
+
+
+def _show_enrolled(results: "Sequence[RecordingResult]", guns: "EnrolledGuns") -> None:
+    """Say which enrolled gun is supported most: not one column more, which no reader expects."""
+    calibration = guns.yardstick.calibration
+    typer.echo(f"H1: {calibration.h1}. H2: {calibration.h2}. log10 LR, highest:", err=True)
+    for result in results:
+        for best in (result.enrolled or ())[:1]:
+            interval = f"{best.llr:+.2f} ({best.low:+.2f} to {best.high:+.2f})"
+            typer.echo(f"{result.path}: {best.gun} {interval}, {best.words}", err=True)
 
 
 def _to_csv(

@@ -22,6 +22,7 @@ from shotprint.errors import ShotprintError
 from shotprint.recognition.judgement import Measure
 from shotprint.recognition.results import (
     BurstResult,
+    EnrolledRatio,
     GunSet,
     GunsResult,
     RecordingResult,
@@ -169,7 +170,12 @@ def to_recording(content: Mapping[str, Any]) -> RecordingResult:
     row["warnings"] = tuple(row["warnings"])
     if row["guns"] is not None:
         sets = [GunSet(tuple(each["labels"]), each["probability"]) for each in row["guns"]["sets"]]
-        row["guns"] = GunsResult(tuple(row["guns"]["n_probabilities"]), tuple(sets))
+        by_pairs = row["guns"].get("by_pairs")
+        row["guns"] = GunsResult(
+            tuple(row["guns"]["n_probabilities"]), tuple(sets), by_pairs and tuple(by_pairs)
+        )
+    if row.get("enrolled") is not None:
+        row["enrolled"] = tuple(EnrolledRatio(**ratio) for ratio in row["enrolled"])
     if row["resemblance"] is not None:
         row["resemblance"] = {name: Measure(**m) for name, m in row["resemblance"].items()}
     return RecordingResult(**_with_scores(row))

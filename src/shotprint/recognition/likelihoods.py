@@ -116,5 +116,13 @@ def compare_recordings(
         )
 
 
+def list_enrolled(result: RecordingResult) -> list[Ratio]:
+    """Return the ratio of each enrolled gun, the highest first."""
+    return [
+        Ratio((result.path,), each.gun, each.llr, each.low, each.high, each.is_bounded)
+        for each in result.enrolled or ()
+    ]
+
+
 def _list_probabilities(result: RecordingResult) -> Mapping[str, float]:
     return {score.label: score.probability for score in result.candidates or ()}

@@ -54,6 +54,8 @@ class ModelMetadata:
         (`Judgement.to_mapping`); empty: neither is asked
     evidence : hypothesis → what turns probabilities into likelihood ratios, as
         `LikelihoodCalibration.to_json` writes it; empty: none was calibrated
+    enrolment : in which space shots are compared with references of guns that it does not list, and
+        what makes likelihood ratios of it (`recognition.enrolment.Yardstick`); empty: it cannot
     recipe, data, weights : how it was trained, on what, from what; settings and SHA-256 hashes.
         ``data["trained_on"]``: the first digits of the hash of each recording it was trained on
     licences : of what it is made from, by name
@@ -72,6 +74,7 @@ class ModelMetadata:
     calibration: Mapping[str, Any] = field(default_factory=lambda: dict(NO_CALIBRATION))
     judgement: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    enrolment: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Any] = field(default_factory=dict)

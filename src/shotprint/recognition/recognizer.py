@@ -16,6 +16,7 @@ from shotprint.calibration import combine_recordings
 from shotprint.decisions import LEVEL
 from shotprint.detection import Detector, Heard, Listening, Section
 from shotprint.errors import ShotprintError
+from shotprint.recognition.enrolment import EnrolledGuns
 from shotprint.recognition.journal import Journal
 from shotprint.recognition.judgement import explain_unusual, join_traits
 from shotprint.recognition.listening import listen
@@ -75,6 +76,7 @@ class Recognizer:
     ----------
     detector : finds the shots, which are then recognised one by one; None: one answer a
         recording, from its loudest sounds. A model that hears recordings whole needs none
+    enrolled : guns to compare each recording with, beside the listed ones
 
     Attributes
     ----------
@@ -86,8 +88,10 @@ class Recognizer:
         model: Model,
         settings: RecognitionSettings | None = None,
         detector: Detector | None = None,
+        enrolled: EnrolledGuns | None = None,
     ) -> None:
         self.model = model
+        self.enrolled = enrolled
         self.settings = settings or RecognitionSettings()
         self.detector = detector if model.metadata.clip_rule.length_s else None
         self.journal: Journal | None = None
@@ -160,6 +164,7 @@ class Recognizer:
     def _describe(self) -> dict[str, Any]:
         """Return what is needed to repeat answers: model, detector, settings."""
         metadata = self.model.metadata
+        enrolled = {} if self.enrolled is None else {"enrolled": self.enrolled.sha256}
         return {
             "model": ModelIdentity(
                 metadata.name, metadata.version, self.model.sha256, metadata.label_names
@@ -173,6 +178,7 @@ class Recognizer:
                 "average": "log-probabilities",
                 "calibration": dict(metadata.calibration),
                 "decision_level": self.settings.level,
+                **enrolled,
             },
         }
 
@@ -193,9 +199,12 @@ class Recognizer:
             heard, shots = hear_shots(recording.path, self._listening, work, run)
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
             traits = np.array([shot.traits for shot in shots])
+            embeddings = np.array([shot.embedding for shot in shots])
             warnings += () if shots else (NO_SHOT,)
         if not shots:
-            heard, log_probabilities, traits = self._hear_whole(recording.path, run.check)
+            heard, log_probabilities, embeddings, traits = self._hear_whole(
+                recording.path, run.check
+            )
         metadata, level = self.model.metadata, self.settings.level
         answers = [
             answer(shot.log_probabilities[None], shot.traits[None], metadata, level)
@@ -212,6 +221,7 @@ class Recognizer:
             **answer(log_probabilities, traits, metadata, level).fields,
             resemblance=resemblance,
             guns=guns,
+            enrolled=self.enrolled.rate(embeddings) if self.enrolled else None,
             shots=found,
             bursts=bursts,
         )
@@ -221,17 +231,20 @@ class Recognizer:
     ) -> list[AnsweredShot]:
         """Answer a section, or take the answer from the journal."""
         is_whole = section.is_first and section.is_last
-        journal = None if is_whole else self.journal
+        journal = None if is_whole or self.enrolled else self.journal  # it keeps no embeddings
         if journal and (done := journal.find_section(sha256, section.index)) is not None:
             return done
         shots = answer_section(section, detector, self.model)
-        shots = [dataclasses.replace(shot, embedding=NO_EMBEDDING) for shot in shots]
+        if not self.enrolled:
+            shots = [dataclasses.replace(shot, embedding=NO_EMBEDDING) for shot in shots]
         if journal:
             journal.add_section(sha256, section.index, shots)
         return shots
 
-    def _hear_whole(self, path: Path, check: Callable[[], None]) -> tuple[Heard, Floats, Floats]:
-        """Return what was heard, log-probabilities and traits of clips of the loudest onsets."""
+    def _hear_whole(
+        self, path: Path, check: Callable[[], None]
+    ) -> tuple[Heard, Floats, Floats, Floats]:
+        """Return what was heard; log-probabilities, embeddings, traits of the loudest clips."""
         outputs: list[tuple[Floats, Floats, Floats]] = []
 
         def take(clips: Floats) -> None:
@@ -240,7 +253,8 @@ class Recognizer:
         metadata = self.model.metadata
         heard = listen(path, metadata, self._listening, take, check)
         log_probabilities, embeddings, measures = join_outputs(outputs, metadata)
-        return heard, log_probabilities, join_traits(metadata.judge, embeddings, measures)
+        traits = join_traits(metadata.judge, embeddings, measures)
+        return heard, log_probabilities, embeddings, traits
 
     def _warn_of_training(self, sha256: str) -> tuple[str, ...]:
         n_digits = len(next(iter(self._trained_on), ""))

@@ -18,7 +18,7 @@ SHOTS_SCHEMA = "shotprint-shots/1"
 UNKNOWN = "unknown"
 ANSWER_FIELDS = (
     *("label", "probability", "candidates", "calibre", "category"),
-    *("gunshot_probability", "decision", "resemblance", "guns", "gun"),
+    *("gunshot_probability", "decision", "resemblance", "guns", "gun", "enrolled"),
 )
 
 
@@ -76,10 +76,33 @@ class GunsResult:
     ----------
     n_probabilities : of 1, 2, 3 guns of different models
     sets : the most probable sets of models
+    by_pairs : guns by the likelihood ratios between every two shots, and the fewest and the most
+        over their intervals; None: not asked, or too many shots
     """
 
     n_probabilities: tuple[float, ...]
     sets: tuple[GunSet, ...]
+    by_pairs: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class EnrolledRatio:
+    """How much an enrolled gun is supported: a log10 likelihood ratio within its bounds.
+
+    Attributes
+    ----------
+    gun : its name in the file of references
+    llr, low, high : see `evidence.Evidence`
+    is_bounded : whether the llr was cut off at a bound
+    words : of the verbal scale in use
+    """
+
+    gun: str
+    llr: float
+    low: float
+    high: float
+    is_bounded: bool
+    words: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +130,7 @@ class RecordingResult:
     decision : what may be stated of it
     resemblance : measures beside the range of the validation; None: the model states none
     guns : how many guns fired; None: fewer than two shots
+    enrolled : likelihood ratio of each enrolled gun, the highest first; None: not asked for
     shots : in order of time; empty: none was looked for or found
     bursts : runs of shots in quick succession
     warnings : what makes the answer doubtful, such as a file that is cut short
@@ -128,6 +152,7 @@ class RecordingResult:
     decision: Decision | None = None
     resemblance: Mapping[str, Measure] | None = None
     guns: GunsResult | None = None
+    enrolled: tuple[EnrolledRatio, ...] | None = None
     shots: tuple[ShotResult, ...] = ()
     bursts: tuple[BurstResult, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -244,18 +269,34 @@ def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
     content["error"] = None if recording.error is None else printable(recording.error)
     content["bursts"] = [vars(burst) for burst in recording.bursts]
     if recording.guns is not None:
+        by_pairs = recording.guns.by_pairs
         content["guns"] = {
             "n_probabilities": [_round(p) for p in recording.guns.n_probabilities],
             "sets": [
                 {"labels": list(each.labels), "probability": _round(each.probability)}
                 for each in recording.guns.sets
             ],
+            "by_pairs": by_pairs and dict(zip(("n", "low", "high"), by_pairs, strict=True)),
         }
     if recording.resemblance is not None:
         content["resemblance"] = {
             name: {**vars(measure), "is_usual": measure.is_usual}
             for name, measure in recording.resemblance.items()
         }
+    if recording.enrolled is None:
+        names = [name for name in names if name != "enrolled"]
+    else:
+        content["enrolled"] = [
+            {
+                "gun": ratio.gun,
+                "log10_lr": round(ratio.llr, 6),
+                "low": round(ratio.low, 6),
+                "high": round(ratio.high, 6),
+                "is_bounded": ratio.is_bounded,
+                "words": ratio.words,
+            }
+            for ratio in recording.enrolled
+        ]
     del content["shots"]
     texts = {name: _dump(value) for name, value in content.items()}
     texts["shots"] = f"[{', '.join(_dump(show_shot(shot)) for shot in recording.shots)}]"

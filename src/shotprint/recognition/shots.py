@@ -1,6 +1,7 @@
 """From the sections of a recording to recognised shots, and from these to one answer."""
 
 import dataclasses
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,9 @@ from shotprint.detection import (
 )
 from shotprint.detection.shots import Timed
 from shotprint.errors import RecordingError
-from shotprint.guns import CORRELATION, count_guns
+from shotprint.evidence import PAIR, LikelihoodCalibration
+from shotprint.guns import CORRELATION, MAX_GUNS, cluster_shots, count_guns
+from shotprint.pairs import compute_pair_scores
 from shotprint.recognition.judgement import (
     find_gunshot_probability,
     join_traits,
@@ -50,6 +53,7 @@ BATCH = 4
 
 RESAMPLING_MARGIN_S = 0.02
 N_SETS = 5  # of guns, that a result names
+MAX_PAIRED = 200  # shots that are compared with each other
 T = TypeVar("T")
 Shot = TypeVar("Shot", bound=Timed)
 
@@ -290,7 +294,24 @@ def tell_guns(
         GunSet(tuple(labels[i] for i in members), float(p))
         for members, p in zip(counted.sets, counted.set_probabilities, strict=True)
     ]
-    return GunsResult(tuple(counted.n_probabilities.tolist()), tuple(sets[:N_SETS])), tuple(told)
+    by_pairs = _count_by_pairs(np.stack(rows), metadata)
+    guns = GunsResult(tuple(counted.n_probabilities.tolist()), tuple(sets[:N_SETS]), by_pairs)
+    return guns, tuple(told)
+
+
+def _count_by_pairs(
+    probabilities: NDArray[np.float64], metadata: ModelMetadata
+) -> tuple[int, int, int] | None:
+    """Return `GunsResult.by_pairs` of shots (n, n_labels)."""
+    if PAIR not in metadata.evidence or len(probabilities) > MAX_PAIRED:
+        return None
+    calibration = LikelihoodCalibration.from_json(json.dumps(metadata.evidence[PAIR]))
+    found = calibration.apply(compute_pair_scores(probabilities[:, None], probabilities[None]))
+    counts = [
+        min(MAX_GUNS, int(cluster_shots(llrs).max()) + 1)
+        for llrs in (found.llr, found.low, found.high)
+    ]
+    return counts[0], min(counts), max(counts)
 
 
 def to_results(
