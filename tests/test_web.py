@@ -14,19 +14,18 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-pytest.importorskip("fastapi")
-httpx = pytest.importorskip("httpx")
-if sys.platform == "win32":
-    pytest.skip("processes are killed with signals here", allow_module_level=True)
-
 from serving import ServedProcess
-
 from shotprint.errors import ShotprintError
 from shotprint.simulation.cadre import Settings, simulate_set
 from shotprint.web import ServiceSettings
 from shotprint.web.corrections import apply_corrections, list_effective
 from shotprint.web.intake import clean_name
 from shotprint.web.store import Store
+
+pytest.importorskip("fastapi")
+httpx = pytest.importorskip("httpx")
+if sys.platform == "win32":
+    pytest.skip("processes are killed with signals here", allow_module_level=True)
 
 TOKEN = "0123456789abcdef0123"
 
@@ -452,7 +451,7 @@ def test_a_token_is_asked_for(tmp_path) -> None:
     ],
 )
 def test_it_is_not_open_to_others_by_mistake(tmp_path, options) -> None:
-    with pytest.raises(ShotprintError, match="token|TLS|tls"):
+    with pytest.raises(ShotprintError, match=r"token|tls"):
         ServiceSettings(folder=tmp_path, **options)
 
 
