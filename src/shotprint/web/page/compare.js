@@ -5,6 +5,7 @@ import { link, recordingLink } from "./case.js";
 import { ratios } from "./detail.js";
 import { h, svg } from "./dom.js";
 
+const MOST_MS = 120; // from the lead-in on: what follows is the place, more than the gun
 const WIDTH = 900;
 const HEIGHT = 240;
 const LEFT = 44;
@@ -22,7 +23,7 @@ export async function showCompare(host, caseId, a, b) {
       found.same_gun ? [ratios({ ...found.same_gun, value: found.same_gun.h1 ?? "one model fired both" }),
         h("p", { class: "quiet" }, "Two guns of one model cannot be told from one gun by this.")] : h("p", {}, found.why_not ?? "The model holds no likelihood ratio for this.")),
     h("section", { class: "panel" }, h("h2", {}, "Waveforms"),
-      h("p", { class: "quiet" }, `Shifted by ${(1000 * (found.lag_s ?? 0)).toFixed(1)} ms to where they agree best; each scaled to its own peak.`), waveforms(found)),
+      h("p", { class: "quiet" }, `Shifted by ${(1000 * (found.lag_s ?? 0)).toFixed(1)} ms to where they agree best; each scaled to its own peak; the first ${MOST_MS} ms.`), waveforms(found)),
     h("section", { class: "panel" }, h("h2", {}, "Spectra"), spectra(found)));
   return {};
 }
@@ -50,7 +51,7 @@ function chart(curves, { x, y, name }) {
 function waveforms({ a, b, lag_s: lag }) {
   const curve = ({ waveform, sample_rate_hz: rate }, shift) => {
     const peak = Math.max(1e-9, ...waveform.map(Math.abs));
-    return waveform.map((value, i) => [1000 * (i / rate + shift), value / peak]);
+    return waveform.map((value, i) => [1000 * (i / rate + shift), value / peak]).filter(([ms]) => ms >= 0 && ms <= MOST_MS);
   };
   const curves = [curve(a, 0), curve(b, lag ?? 0)];
   const to = Math.max(...curves.map((points) => points.at(-1)?.[0] ?? 1));
