@@ -14,10 +14,12 @@ from typing import Any
 
 import httpx
 import numpy as np
+import soundfile
 
 from shotprint.simulation.cadre import Settings, simulate_set
 
 SEED = 5
+LONG_S = 30  # of a recording that is worked on while processes are killed
 OVER = ("done", "failed", "cancelled")
 
 
@@ -52,15 +54,15 @@ class Served:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def kill_workers(self) -> int:
-        """Kill with -9 the processes that the service started; return how many."""
+    def signal_workers(self, sent: int) -> int:
+        """Send a signal to the processes that the service started; return how many."""
         listed = subprocess.run(
             ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         pids = [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, sent)
         return len(pids)
 
     def submit(self, content: bytes) -> httpx.Response:
@@ -78,7 +80,7 @@ class Served:
 
 
 def measure_latency(served: Served, n_clients: int, n_each: int) -> str:
-    """Ask for lists and facts from many clients at once, while a recording is recognised."""
+    """Ask for lists and facts from many clients at once."""
     paths = ("/api/health", "/api/jobs", "/api/cases", "/metrics")
 
     def ask(_: int) -> list[float]:
@@ -121,28 +123,33 @@ def try_hostile(served: Served, content: bytes, n_inputs: int) -> str:
 
 
 def kill_often(served: Served, content: bytes, n_jobs: int) -> str:
-    """Kill workers and the service in the middle of jobs; count what is lost."""
+    """Kill workers and the service while jobs wait; count what is lost."""
+    served.signal_workers(signal.SIGSTOP)  # or the jobs would be done before the first blow
     ids = []
     for number in range(n_jobs):
         answer = served.submit(content + number.to_bytes(4, "little"))
         ids.append(answer.raise_for_status().json()["job"]["id"])
-    n_workers = 0
+    served.signal_workers(signal.SIGCONT)
+    n_workers, waiting = 0, []
     for _ in range(3):
+        n_workers += served.signal_workers(signal.SIGKILL)
         time.sleep(0.3)
-        n_workers += served.kill_workers()
-        time.sleep(1.5)
+        jobs = [served.client.get(f"/api/jobs/{each}").json() for each in ids]
+        waiting.append(str(sum(job["state"] not in OVER for job in jobs)))
         served.kill()
         served.start()
     states = [job.get("state") for job in served.wait(ids)]
     return (
-        f"| jobs lost under kill -9 | {n_jobs - states.count('done')} of {n_jobs} "
-        f"({n_workers} workers and 3 services killed) |"
+        f"| jobs lost under kill -9 | {n_jobs - states.count('done')} of {n_jobs}: {n_workers} "
+        f"workers and 3 services killed while {', '.join(waiting)} jobs were not yet done |"
     )
 
 
 def press(served: Served, content: bytes, n_jobs: int) -> str:
-    """Submit more than the queue holds."""
+    """Submit more than the queue holds while the worker stands still."""
+    served.signal_workers(signal.SIGSTOP)
     answers = [served.submit(content + b"q" + bytes([number])) for number in range(n_jobs)]
+    served.signal_workers(signal.SIGCONT)
     codes = [answer.status_code for answer in answers]
     told = sum("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
     return (
@@ -159,12 +166,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         simulate_set(folder / "set", Settings(shots=1, guns=("Glock9",)))
-        content = min((folder / "set").rglob("*.wav")).read_bytes()
+        path = min((folder / "set").rglob("*.wav"))
+        content = path.read_bytes()
+        waveform, rate_hz = soundfile.read(path)
+        repeats = round(LONG_S * rate_hz / len(waveform))
+        soundfile.write(folder / "long.wav", np.concatenate([waveform] * repeats), rate_hz)
+        long = (folder / "long.wav").read_bytes()
         served = Served(folder / "data", "--queue", "40")
         try:
             served.submit(content).raise_for_status()
             print(measure_latency(served, 8, 50), flush=True)
-            print(kill_often(served, content, n), flush=True)
+            print(kill_often(served, long, n), flush=True)
             print(try_hostile(served, content, n), flush=True)
             print(press(served, content, 60), flush=True)
         finally:
