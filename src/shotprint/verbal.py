@@ -32,13 +32,18 @@ class VerbalScale:
 
         The first step, around LR 1, names no hypothesis. NaN has no words: an empty text.
         """
+        words, hypothesis = self.rate(llr)
+        return f"{words} for {hypothesis}" if hypothesis else words
+
+    def rate(self, llr: float) -> tuple[str, str]:
+        """Return the words for an llr, and ``H1``, ``H2`` or nothing, as `describe` joins them."""
         if math.isnan(llr):
-            return ""
+            return "", ""
         strength = abs(llr) + 1e-9  # 10 ** 1 = 10 must be reached, whatever rounding did
         reached = [words for ratio, words in self.steps if math.log10(ratio) <= strength]
         if len(reached) == 1:
-            return reached[0]
-        return f"{reached[-1]} for {'H1' if llr > 0 else 'H2'}"
+            return reached[0], ""
+        return reached[-1], "H1" if llr > 0 else "H2"
 
 
 def read_scale(path: str | os.PathLike[str] | None = None) -> VerbalScale:

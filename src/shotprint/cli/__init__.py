@@ -95,12 +95,14 @@ from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
+from shotprint.cli.report import make_key, report  # noqa: E402
 from shotprint.cli.serve import serve  # noqa: E402
 from shotprint.cli.simulate import simulate  # noqa: E402
 from shotprint.cli.split import split  # noqa: E402
 from shotprint.cli.train import train  # noqa: E402
 from shotprint.cli.train_detector import train_detector  # noqa: E402
 from shotprint.cli.validate import validate  # noqa: E402
+from shotprint.cli.verify import verify  # noqa: E402
 
 app.command("calibrate")(calibrate)
 app.command("compare")(compare)
@@ -114,14 +116,17 @@ app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("listen")(listen)
 app.command("lr")(lr)
+app.command("make-key")(make_key)
 app.command("models")(show_models)
 app.command("pack")(pack)
 app.command("plot")(plot)
 app.command("recognize")(recognize)
 app.command("serve")(serve)
+app.command("report")(report)
 app.command("simulate")(simulate)
 app.command("split")(split)
 app.command("train")(train)
 app.command("train-detector")(train_detector)
 app.command("validate")(validate)
+app.command("verify")(verify)
 app.add_typer(import_app, name="import")

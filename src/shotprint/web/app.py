@@ -128,7 +128,7 @@ class Service:
         )
         lines = self.store.list_history(recording["case_id"], recording["id"])
         answer, head = found or (None, {})
-        return Entry(recording, answer, head, lines, job and job["error"])
+        return Entry(recording, answer, head, lines, job["error"] if job else None)
 
     def show_recording(self, recording: Mapping[str, Any]) -> dict[str, Any]:
         """Return a recording as the API states it."""

@@ -83,9 +83,16 @@ class Entry(NamedTuple):
                 shots.append(self.machine.shots[int(shot["id"][1:])])
                 continue
             label = shot["label"] or "unknown"
-            facts = {"detection_probability": 1.0, "peak_dbfs": 0.0, "clipped": False}
             shots.append(
-                ShotResult(shot["onset_s"], shot["end_s"], **facts, label=label, probability=1.0)
+                ShotResult(
+                    shot["onset_s"],
+                    shot["end_s"],
+                    detection_probability=1.0,
+                    peak_dbfs=0.0,
+                    clipped=False,
+                    label=label,
+                    probability=1.0,
+                )
             )
         return dataclasses.replace(self.machine, shots=tuple(shots))
 

@@ -4,7 +4,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from shotprint.web.settings import ServiceSettings
 
@@ -101,11 +101,12 @@ class Gate:
         if token is None or scope["path"] in OPEN:
             return None
         shown = headers.get("authorization", "").removeprefix("Bearer ") or _find_cookie(headers)
+        if scope["path"] == "/":  # the page is opened with /?token=TOKEN, which leaves a cookie
+            asked = parse_qs(scope["query_string"].decode("latin-1"))
+            shown = shown or asked.get("token", [""])[0]
         if not hmac.compare_digest(shown.encode(), token.encode()):
-            return (
-                401,
-                "no valid token found; send 'Authorization: Bearer TOKEN', or open the page with /?token=TOKEN",
-            )
+            line = "no valid token found; send 'Authorization: Bearer TOKEN', or open /?token=TOKEN"
+            return 401, line
         return None
 
     def _tell_too_large(self) -> tuple[int, str]:

@@ -245,7 +245,7 @@ class Store:
     # history
 
     def append_history(self, line: Mapping[str, Any]) -> int:
-        """Append a line: who, case_id, recording, action, shot, before, after; return its number."""
+        """Append a line (see the table ``history``), and return its number."""
         with self._writing() as db:
             return _append(db, line)
 

@@ -1,0 +1,498 @@
+"""The service over HTTP: real processes, real sound, real SQLite."""
+
+import io
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+pytest.importorskip("fastapi")
+httpx = pytest.importorskip("httpx")
+if sys.platform == "win32":
+    pytest.skip("processes are killed with signals here", allow_module_level=True)
+
+from serving import ServedProcess
+
+from shotprint.errors import ShotprintError
+from shotprint.simulation.cadre import Settings, simulate_set
+from shotprint.web import ServiceSettings
+from shotprint.web.corrections import apply_corrections, list_effective
+from shotprint.web.intake import clean_name
+from shotprint.web.store import Store
+
+TOKEN = "0123456789abcdef0123"
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> Path:
+    """A simulated recording with shots of one gun at 0.5, 1.7 and 2.9 s or so."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate_set(folder, Settings(shots=3, guns=("Glock9",)))
+    paths = sorted(folder.rglob("*.wav"))[:3]
+    waveforms = [sf.read(path) for path in paths]
+    rate_hz = waveforms[0][1]
+    path = folder / "three.wav"
+    sf.write(path, np.concatenate([waveform for waveform, _ in waveforms]), rate_hz)
+    return path
+
+
+@pytest.fixture(scope="module")
+def allowed(tmp_path_factory, sound) -> Path:
+    folder = tmp_path_factory.mktemp("allowed")
+    (folder / "three.wav").write_bytes(sound.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, allowed):
+    served = ServedProcess(
+        tmp_path_factory.mktemp("service"), "--allow", str(allowed), "--max-upload-mb", "3"
+    )
+    yield served
+    served.kill()
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with httpx.Client(base_url=service.url, timeout=60) as client:
+        yield client
+
+
+def wait(client, job_id: str, state: str = "done") -> dict:
+    end = time.monotonic() + 90
+    while True:
+        job = client.get(f"/api/jobs/{job_id}").json()
+        if job["state"] not in ("queued", "running"):
+            assert job["state"] == state, job
+            return job
+        assert time.monotonic() < end, job
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def recording(client, sound) -> str:
+    """The address of a recording in a case, recognised."""
+    case = client.post("/api/cases", json={"name": "Range"}).json()
+    with sound.open("rb") as file:
+        answer = client.post(
+            f"/api/cases/{case['id']}/recordings", files={"file": ("dir/three.wav", file)}
+        )
+    assert answer.status_code == 202
+    wait(client, answer.json()["job"]["id"])
+    return f"/api/cases/{case['id']}/recordings/{answer.json()['recording']['id']}"
+
+
+def submit(client, content: bytes, name: str = "a.wav") -> dict:
+    answer = client.post("/api/jobs", files={"file": (name, content)})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["job"]
+
+
+def test_a_submitted_recording_is_answered_in_the_contract(client, sound, read_schema) -> None:
+    job = submit(client, sound.read_bytes(), "three.wav")
+    wait(client, job["id"])
+    document = client.get(f"/api/jobs/{job['id']}/result").json()
+    read_schema("shotprint-1").validate(document)
+    (found,) = document["recordings"]
+    assert found["path"] == "three.wav"
+    assert len(found["shots"]) >= 2
+
+
+def test_events_tell_a_job_to_its_end(client, sound) -> None:
+    changed = sound.read_bytes() + bytes(7)
+    job = submit(client, changed)
+    with client.stream("GET", f"/api/jobs/{job['id']}/events") as events:
+        assert events.headers["content-type"].startswith("text/event-stream")
+        states = [json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: ")]
+    assert states[-1]["state"] == "done"
+    assert [each["progress"] for each in states] == sorted(each["progress"] for each in states)
+
+
+def test_identical_content_is_not_computed_twice(client, service, sound) -> None:
+    content = sound.read_bytes() + bytes(11)
+    first = wait(client, submit(client, content, "first.wav")["id"])
+    database = sqlite3.connect(service.folder / "data" / "shotprint.sqlite")
+    n_answers = database.execute("SELECT count(*) FROM answers").fetchone()
+    second = submit(client, content, "second.wav")
+    wait(client, second["id"])
+    assert second["sha256"] == first["sha256"]
+    assert database.execute("SELECT count(*) FROM answers").fetchone() == n_answers
+    result = client.get(f"/api/jobs/{second['id']}/result").json()
+    assert result["recordings"][0]["path"] == "second.wav"
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"RIFF\x00\x00\x00\x00WAVEfmt ", "a.wav"), (b"\x00" * 999, "a.wav"), (b"<html>", "a.wav")],
+)
+def test_a_hostile_file_fails_in_one_line_and_the_service_goes_on(client, content, reason) -> None:
+    job = wait(client, submit(client, content, reason)["id"], "failed")
+    assert job["error"]
+    assert "\n" not in job["error"]
+    assert client.get("/api/health").json()["status"] == "ok"
+
+
+def test_an_empty_upload_is_refused(client) -> None:
+    answer = client.post("/api/jobs", files={"file": ("a.wav", b"")})
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])
+
+
+def test_too_large_uploads_are_refused(client) -> None:
+    answer = client.post("/api/jobs", files={"file": ("a.wav", bytes(4 << 20))})
+    assert answer.status_code == 413
+
+    def endless():
+        for _ in range(40):
+            yield bytes(1 << 17)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/api/jobs", content=endless(), headers=kind)  # no length is stated
+    assert answer.status_code in (400, 413)
+
+
+def test_a_path_below_an_allowed_folder_is_taken(client, allowed) -> None:
+    answer = client.post("/api/jobs", json={"path": str(allowed / "three.wav")})
+    assert answer.status_code == 202
+    wait(client, answer.json()["job"]["id"])
+
+
+def test_no_path_leads_elsewhere(client, allowed, tmp_path) -> None:
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(b"x")
+    link = allowed / "link.wav"
+    link.symlink_to(secret)
+    relative = os.path.relpath(secret, allowed)
+    paths = [
+        str(secret),
+        str(link),
+        str(allowed / relative),
+        str(allowed),
+        "a\0b",
+        "/proc/self/mem",
+    ]
+    answers = [client.post("/api/jobs", json={"path": path}) for path in paths]
+    assert {answer.status_code for answer in answers} == {403}
+    assert len({answer.text for answer in answers}) == 1  # what is there is not told
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[]", '{"path": 3}', "{"])
+def test_a_body_that_is_not_understood(client, body) -> None:
+    answer = client.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert "path" in answer.json()["error"]
+
+
+def test_other_names_and_other_pages_are_refused(client, service) -> None:
+    assert client.get("/api/jobs", headers={"Host": "evil.example"}).status_code == 421
+    foreign = client.post(
+        "/api/cases", json={"name": "x"}, headers={"Origin": "http://evil.example"}
+    )
+    assert foreign.status_code == 403
+    own = {"Origin": service.url.rstrip("/")}
+    assert client.post("/api/cases", json={"name": "x"}, headers=own).status_code == 201
+
+
+def test_the_page_may_load_nothing_from_elsewhere(client) -> None:
+    answer = client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    assert "http" not in policy
+
+
+def test_corrections_stand_beside_the_answer(client, recording) -> None:
+    before = client.get(recording).json()
+    assert len(before["shots"]) == len(before["machine"]["shots"]) >= 2
+
+    def correct(**values):
+        answer = client.post(f"{recording}/corrections", json={"who": "Ann", **values})
+        assert answer.status_code == 200, answer.text
+        return {shot["id"]: shot for shot in answer.json()["shots"]}
+
+    shots = correct(action="label", shot="m0", label="=cmd()")
+    assert (shots["m0"]["label"], shots["m0"]["origin"]) == ("=cmd()", "corrected")
+    assert shots["m0"]["machine"]["label"] == before["machine"]["shots"][0]["label"]
+    assert correct(action="move", shot="m1", onset_s=0.1, end_s=0.2)["m1"]["onset_s"] == 0.1
+    assert correct(action="delete", shot="m1")["m1"]["deleted"]
+    assert not correct(action="restore", shot="m1")["m1"]["deleted"]
+    assert correct(action="add", onset_s=2.0, end_s=2.1, label="new")["a1"]["origin"] == "added"
+
+    undone = client.post(f"{recording}/undo").json()
+    assert "a1" not in {shot["id"] for shot in undone["shots"]}
+    assert undone["can_redo"]
+    assert "a1" in {shot["id"] for shot in client.post(f"{recording}/redo").json()["shots"]}
+    for _ in range(5):
+        client.post(f"{recording}/undo")
+    after = client.get(recording).json()
+    assert after["shots"] == before["shots"]
+    assert after["machine"] == before["machine"]
+    assert client.post(f"{recording}/undo").status_code == 409
+    case = recording.rpartition("/recordings")[0]
+    lines = client.get(f"{case}/history").json()
+    assert [line["action"] for line in lines].count("undo") == 6
+    assert {"Ann", "examiner"} <= {line["who"] for line in lines}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"action": "move", "shot": "m0", "onset_s": 2, "end_s": 1},
+        {"action": "label", "shot": "m99", "label": "x"},
+        {"action": "label", "shot": "m0"},
+        {"action": "add", "onset_s": 1},
+    ],
+)
+def test_a_wrong_correction_is_refused(client, recording, values) -> None:
+    assert client.post(f"{recording}/corrections", json=values).status_code == 400
+
+
+def test_the_database_keeps_its_history(service, recording) -> None:
+    database = sqlite3.connect(service.folder / "data" / "shotprint.sqlite")
+    for command in ("UPDATE history SET who = 'x'", "DELETE FROM history"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            database.execute(command)
+    database.close()
+
+
+def test_sound_is_served_in_parts(client, recording, sound) -> None:
+    part = client.get(f"{recording}/audio", headers={"Range": "bytes=0-99"})
+    assert (part.status_code, len(part.content)) == (206, 100)
+    whole, rate_hz = sf.read(io.BytesIO(client.get(f"{recording}/audio").content))
+    original, own_rate_hz = sf.read(sound)
+    assert rate_hz == own_rate_hz
+    np.testing.assert_allclose(
+        whole, original if original.ndim == 1 else original.mean(1), atol=2e-4
+    )
+    answer = client.get(f"{recording}/excerpt.wav?start_s=0.5&end_s=1.0")
+    excerpt, _ = sf.read(io.BytesIO(answer.content))
+    np.testing.assert_array_equal(excerpt, whole[round(0.5 * rate_hz) : round(1.0 * rate_hz)])
+
+
+@pytest.mark.parametrize("bins", [7, 300, 4000])
+def test_peaks_are_those_of_the_sound(client, recording, bins) -> None:
+    whole, _ = sf.read(io.BytesIO(client.get(f"{recording}/audio").content))
+    found = client.get(f"{recording}/peaks?bins={bins}").json()
+    assert len(found["min"]) == len(found["max"]) <= bins
+    assert max(found["max"]) == pytest.approx(whole.max(), abs=1e-3)
+    assert min(found["min"]) == pytest.approx(whole.min(), abs=1e-3)
+    place = np.argmax(found["max"]) / len(found["max"])
+    assert place == pytest.approx(
+        np.argmax(whole) / len(whole), abs=1.5 / len(found["max"]) + 0.002
+    )
+
+
+def test_the_spectrogram_is_a_picture_of_the_size_asked_for(client, recording) -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    answer = client.get(f"{recording}/spectrogram.png?start_s=0&end_s=2&width=300&height=80")
+    picture = plt.imread(io.BytesIO(answer.content))
+    assert picture.shape[:2] == (80, 300)
+    assert picture.std() > 0.05
+
+
+def test_two_shots_are_compared(client, recording) -> None:
+    case, _, own = recording.partition("/recordings/")
+    found = client.get(f"{case}/compare?a={own}:m0&b={own}:m0").json()
+    assert found["lag_s"] == 0
+    assert found["a"] == found["b"]
+    assert found["same_gun"]["low"] <= found["same_gun"]["llr"] <= found["same_gun"]["high"]
+    assert client.get(f"{case}/compare?a={own}:m0&b={own}:zz").status_code == 404
+
+
+def test_a_case_leaves_as_files(client, recording, read_schema) -> None:
+    case = recording.partition("/recordings/")[0]
+    read_schema("shotprint-1").validate(client.get(f"{case}/export/results.json").json())
+    client.post(f"{recording}/corrections", json={"action": "label", "shot": "m0", "label": "=A1"})
+    manifest = client.get(f"{case}/export/manifest.csv").text
+    client.post(f"{recording}/undo")
+    assert "'=A1" in manifest  # no formula for a spreadsheet
+    assert client.get(f"{case}/export/shots.csv").text.count("\n") >= 3
+    for name in ("audacity", "raven", "textgrid"):
+        content = client.get(f"{case}/export/labels.{name}.zip").content
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert [Path(each).parts for each in archive.namelist()] == [(archive.namelist()[0],)]
+    assert client.get(f"{case}/export/nothing.exe").status_code == 404
+
+
+def test_a_case_leaves_as_a_report(client, recording) -> None:
+    pytest.importorskip("fpdf")
+    case = recording.partition("/recordings/")[0]
+    change = {"action": "label", "shot": "m0", "label": "Zip gun", "who": "Ann"}
+    client.post(f"{recording}/corrections", json=change)
+    archive = client.get(f"{case}/export/report.zip", timeout=120)
+    client.post(f"{recording}/undo")
+    assert archive.status_code == 200, archive.text
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
+        assert {"report.html", "report.pdf", "report.json"} <= set(files.namelist())
+        page = files.read("report.html").decode()
+    assert "Zip gun" in page
+    assert "Ann" in page
+
+
+def test_models_health_and_metrics(client) -> None:
+    (model,) = client.get("/api/models").json()
+    assert len(model["labels"]) == 8
+    assert "guns8_mn04" in model["card"]
+    picture = client.get(f"/api/models/{model['sha256']}/pictures/reliability.svg")
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert client.get(f"/api/models/{model['sha256']}/pictures/x.svg").status_code == 404
+    lines = client.get("/metrics").text.splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert int(values['shotprint_jobs{state="done"}']) >= 1
+
+
+def test_a_backup_is_a_whole_database(client, recording, tmp_path) -> None:
+    path = tmp_path / "backup.sqlite"
+    path.write_bytes(client.get("/api/backup").content)
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert database.execute("SELECT count(*) FROM history").fetchone()[0] > 0
+    database.close()
+
+
+def make_long(path: Path, seed: int) -> bytes:
+    """Return ten minutes of noise: it takes the service some seconds."""
+    noise = 0.05 * np.random.default_rng(seed).standard_normal(600 * 16000)
+    sf.write(path, noise, 16000, "PCM_16")
+    return path.read_bytes()
+
+
+def test_nothing_is_lost_when_worker_and_server_are_killed(tmp_path, sound) -> None:
+    served = ServedProcess(tmp_path, "--queue", "3")
+    try:
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            case = client.post("/api/cases", json={"name": "Crash"}).json()["id"]
+            long = make_long(tmp_path / "long.wav", 0)
+            answer = client.post(f"/api/cases/{case}/recordings", files={"file": ("l.wav", long)})
+            job = answer.json()["job"]["id"]
+            _wait_for_progress(client, job)
+            (worker,) = _list_children(served.process.pid)
+            os.kill(worker, signal.SIGKILL)
+            _wait_for_progress(client, job)
+            others = [submit(client, sound.read_bytes() + bytes(n)) for n in range(3)]
+            full = client.post("/api/jobs", files={"file": ("a.wav", b"abc")})
+            assert full.status_code == 429
+            assert int(full.headers["retry-after"]) > 0
+            served.kill()
+            served.start()
+            for each in (job, *(other["id"] for other in others)):
+                wait(client, each)
+            assert "shotprint_workers_replaced_total 0" in client.get("/metrics").text
+            assert len(client.get(f"/api/cases/{case}").json()["recordings"]) == 1
+    finally:
+        served.kill()
+
+
+def test_a_job_can_be_cancelled_and_takes_no_longer_than_allowed(tmp_path, sound) -> None:
+    served = ServedProcess(tmp_path, "--timeout", "1")
+    try:
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            job = submit(client, make_long(tmp_path / "long.wav", 1))
+            assert "more than 1 s" in wait(client, job["id"], "failed")["error"]
+            job = submit(client, make_long(tmp_path / "long.wav", 2))
+            _wait_for_progress(client, job["id"])
+            assert client.delete(f"/api/jobs/{job['id']}").json()["state"] == "cancelled"
+            assert client.delete(f"/api/jobs/{job['id']}").status_code == 409
+            wait(client, job["id"], "cancelled")
+    finally:
+        served.kill()
+
+
+def _wait_for_progress(client, job_id: str) -> None:
+    end = time.monotonic() + 60
+    while not 0 < client.get(f"/api/jobs/{job_id}").json()["progress"] < 1:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _list_children(pid: int) -> list[int]:
+    """Return the processes that a process started, the resource tracker aside."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (each / "cmdline").read_bytes()
+        except (OSError, IndexError):
+            continue
+        if parent == pid and b"spawn_main" in command:
+            found.append(int(each.name))
+    return found
+
+
+def test_a_token_is_asked_for(tmp_path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    served = ServedProcess(tmp_path, "--token-file", str(tmp_path / "token"))
+    try:
+        with httpx.Client(base_url=served.url) as client:
+            assert client.get("/api/jobs").status_code == 401
+            assert client.get("/api/jobs", headers={"Authorization": "Bearer x"}).status_code == 401
+            shown = {"Authorization": f"Bearer {TOKEN}"}
+            assert client.get("/api/jobs", headers=shown).status_code == 200
+            assert client.get("/", params={"token": TOKEN}).status_code == 200
+            assert client.get("/api/jobs").status_code == 200  # by the cookie
+    finally:
+        served.kill()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"host": "0.0.0.0"},
+        {"host": "0.0.0.0", "token": TOKEN},
+        {"token": "short"},
+        {"tls_cert": Path("a.pem")},
+    ],
+)
+def test_it_is_not_open_to_others_by_mistake(tmp_path, options) -> None:
+    with pytest.raises(ShotprintError, match="token|TLS|tls"):
+        ServiceSettings(folder=tmp_path, **options)
+
+
+def test_it_listens_to_others_with_token_and_encryption(tmp_path) -> None:
+    ServiceSettings(tmp_path, host="0.0.0.0", token=TOKEN, behind_proxy=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("../../etc/passwd", "etc/passwd"),
+        ("C:\\a\\b.wav", "C:/a/b.wav"),
+        ("a\nb\x1b[0m\u202e.wav", "a_b_[0m_.wav"),
+        ("", "recording"),
+        ("//", "recording"),
+    ],
+)
+def test_names_are_cleaned(given, shown) -> None:
+    assert clean_name(given) == shown
+
+
+def test_uploads_outside_cases_can_be_forgotten(tmp_path) -> None:
+    store = Store(tmp_path / "a.sqlite")
+    case = store.add_case("c", "x")
+    kept = store.add_job("1" * 64, "kept", 9, case["id"], "x")
+    loose = store.add_job("2" * 64, "loose", 9)
+    for job in (kept, loose):
+        store.take_job()
+        store.finish(job["id"], None, "no")
+    assert store.list_forgettable("9999") == ["2" * 64]
+    assert store.list_forgettable("2000") == []
+    store.close()
+
+
+def test_a_new_correction_ends_what_can_be_redone() -> None:
+    def line(action, shot=None, **after):
+        return {"action": action, "shot": shot, "after": after}
+
+    machine = [{"onset_s": 1.0, "end_s": 1.1, "label": "A"}]
+    lines = [line("label", "m0", label="B"), line("undo"), line("label", "m0", label="C")]
+    assert apply_corrections(machine, lines)[0]["label"] == "C"
+    done, undone = list_effective(lines)
+    assert (len(done), undone) == (1, [])
