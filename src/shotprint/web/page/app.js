@@ -46,6 +46,7 @@ async function show(again = false) {
       h("p", {}, button("Try again", () => show()), " ", h("a", { href: "#/cases" }, "To the cases")));
   }
   document.getElementById("help").close();
+  if (!again) document.querySelectorAll("#notices .note").forEach((line) => line.remove());
   main.replaceChildren(host);
   listen(current.keys ?? []);
   current.opened?.();

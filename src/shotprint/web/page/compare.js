@@ -5,9 +5,11 @@ import { link, recordingLink } from "./case.js";
 import { ratios } from "./detail.js";
 import { h, svg } from "./dom.js";
 
+const MOST_MS = 120; // from the lead-in on: what follows is the place, more than the gun
 const WIDTH = 900;
 const HEIGHT = 240;
 const LEFT = 44;
+const RIGHT = 20;
 const BOTTOM = 28;
 
 export async function showCompare(host, caseId, a, b) {
@@ -22,7 +24,7 @@ export async function showCompare(host, caseId, a, b) {
       found.same_gun ? [ratios({ ...found.same_gun, value: found.same_gun.h1 ?? "one model fired both" }),
         h("p", { class: "quiet" }, "Two guns of one model cannot be told from one gun by this.")] : h("p", {}, found.why_not ?? "The model holds no likelihood ratio for this.")),
     h("section", { class: "panel" }, h("h2", {}, "Waveforms"),
-      h("p", { class: "quiet" }, `Shifted by ${(1000 * (found.lag_s ?? 0)).toFixed(1)} ms to where they agree best; each scaled to its own peak.`), waveforms(found)),
+      h("p", { class: "quiet" }, `Shifted by ${(1000 * (found.lag_s ?? 0)).toFixed(1)} ms to where they agree best; each scaled to its own peak; the first ${MOST_MS} ms.`), waveforms(found)),
     h("section", { class: "panel" }, h("h2", {}, "Spectra"), spectra(found)));
   return {};
 }
@@ -36,21 +38,21 @@ function describe(entry, mark) {
 /** Draw curves [[x, y], …] over each other; dashes tell them apart as well as colours. */
 function chart(curves, { x, y, name }) {
   const place = ([low, high], from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
-  const right = place([x.from, x.to], LEFT, WIDTH - 8);
+  const right = place([x.from, x.to], LEFT, WIDTH - RIGHT);
   const up = place([y.from, y.to], HEIGHT - BOTTOM, 8);
   const line = (points) => points.map(([px, py], i) => `${i ? "L" : "M"}${right(px).toFixed(1)} ${up(Math.max(y.from, Math.min(y.to, py))).toFixed(1)}`).join("");
   const ticks = (axis) => axis.ticks.filter((value) => value >= axis.from && value <= axis.to);
   return svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": name },
     ticks(x).map((value) => [svg("path", { class: "grid", d: `M${right(value)} 8V${HEIGHT - BOTTOM}` }), svg("text", { x: right(value), y: HEIGHT - 12, "text-anchor": "middle" }, x.show(value))]),
-    ticks(y).map((value) => [svg("path", { class: "grid", d: `M${LEFT} ${up(value)}H${WIDTH - 8}` }), svg("text", { x: LEFT - 6, y: up(value) + 4, "text-anchor": "end" }, String(value))]),
-    svg("text", { x: WIDTH - 8, y: HEIGHT - 1, "text-anchor": "end" }, x.title), svg("text", { x: 2, y: 12 }, y.title),
+    ticks(y).map((value) => [svg("path", { class: "grid", d: `M${LEFT} ${up(value)}H${WIDTH - RIGHT}` }), svg("text", { x: LEFT - 6, y: up(value) + 4, "text-anchor": "end" }, String(value))]),
+    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 1, "text-anchor": "end" }, x.title), svg("text", { x: 2, y: 12 }, y.title),
     curves.map((points, i) => svg("path", { class: `curve s${i}`, d: line(points) })));
 }
 
 function waveforms({ a, b, lag_s: lag }) {
   const curve = ({ waveform, sample_rate_hz: rate }, shift) => {
     const peak = Math.max(1e-9, ...waveform.map(Math.abs));
-    return waveform.map((value, i) => [1000 * (i / rate + shift), value / peak]);
+    return waveform.map((value, i) => [1000 * (i / rate + shift), value / peak]).filter(([ms]) => ms >= 0 && ms <= MOST_MS);
   };
   const curves = [curve(a, 0), curve(b, lag ?? 0)];
   const to = Math.max(...curves.map((points) => points.at(-1)?.[0] ?? 1));

@@ -30,5 +30,5 @@ export async function showHistory(host, caseId) {
 function tell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value !== "object") return String(value);
-  return Object.entries(value).filter(([, v]) => v !== null && typeof v !== "object").map(([key, v]) => `${key} ${typeof v === "number" ? Number(v.toFixed(4)) : v}`).join(", ");
+  return Object.entries(value).filter(([, v]) => v !== null && typeof v !== "object").map(([key, v]) => `${key} ${typeof v === "number" ? Number(v.toFixed(4)) : key === "sha256" ? v.slice(0, 12) : v}`).join(", ");
 }

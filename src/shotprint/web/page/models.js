@@ -22,8 +22,8 @@ const showModel = (model) => h("section", { class: "panel model", "aria-label": 
   h("h2", {}, `${model.name} ${model.version ?? ""}`),
   h("p", { class: "quiet" }, "SHA-256 ", h("code", { class: "hash" }, model.sha256)),
   model.labels?.length ? h("p", { class: "labels" }, "Labels: ", model.labels.map((label) => [h("span", { class: "tag" }, label), " "])) : null,
-  showFigures(model.validation),
   h("div", { class: "pictures" }, PICTURES.map(([name, text]) => picture(model, name, text))),
+  showFigures(model.validation),
   model.card ? h("details", { open: true }, h("summary", {}, "Card"), h("div", { class: "card" }, markdown(model.card))) : null);
 
 function picture(model, name, text) {

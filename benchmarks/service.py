@@ -1,0 +1,187 @@
+"""``python -m benchmarks.service``: what the service holds, and what it loses (nothing)."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import soundfile
+
+from shotprint.simulation.cadre import Settings, simulate_set
+
+SEED = 5
+LONG_S = 30  # of a recording that is worked on while processes are killed
+OVER = ("done", "failed", "cancelled")
+
+
+class Served:
+    """`shotprint serve` in a process group of its own, on a folder that outlives it."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._command = [sys.executable, "-m", "shotprint", "serve", "--port", str(self.port)]
+        self._command += ["--data", str(folder), "--no-browser", *options]
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.process = subprocess.Popen(
+            self._command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=sys.stderr
+        )
+        while True:
+            try:
+                self.client.get("/api/health").raise_for_status()
+                return
+            except httpx.HTTPError:
+                if self.process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+
+    def kill(self) -> None:
+        """Kill service and worker with -9."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def signal_workers(self, sent: int) -> int:
+        """Send a signal to the processes that the service started; return how many."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        pids = [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
+        for pid in pids:
+            os.kill(pid, sent)
+        return len(pids)
+
+    def submit(self, content: bytes) -> httpx.Response:
+        """Upload a recording."""
+        return self.client.post("/api/jobs", files={"file": ("shot.wav", content)})
+
+    def wait(self, ids: list[str], limit_s: float = 300.0) -> list[dict[str, Any]]:
+        """Return the jobs as they are when all are over, or time is."""
+        end = time.monotonic() + limit_s
+        while True:
+            jobs = [self.client.get(f"/api/jobs/{each}").json() for each in ids]
+            if all(job.get("state") in OVER for job in jobs) or time.monotonic() > end:
+                return jobs
+            time.sleep(0.2)
+
+
+def measure_latency(served: Served, n_clients: int, n_each: int) -> str:
+    """Ask for lists and facts from many clients at once."""
+    paths = ("/api/health", "/api/jobs", "/api/cases", "/metrics")
+
+    def ask(_: int) -> list[float]:
+        took_s = []
+        with httpx.Client(base_url=served.client.base_url, timeout=60) as client:
+            for number in range(n_each):
+                begin = time.perf_counter()
+                client.get(paths[number % len(paths)]).raise_for_status()
+                took_s.append(time.perf_counter() - begin)
+        return took_s
+
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(n_clients) as pool:
+        took_ms = 1000 * np.concatenate(list(pool.map(ask, range(n_clients))))
+    rate = len(took_ms) / (time.perf_counter() - begin)
+    p50, p99 = np.percentile(took_ms, [50, 99])
+    return (
+        f"| requests held | {len(took_ms)} by {n_clients} clients at once, none refused: "
+        f"{rate:.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms |"
+    )
+
+
+def try_hostile(served: Served, content: bytes, n_inputs: int) -> str:
+    """Submit recordings with bytes overwritten, cut off or repeated."""
+    rng = np.random.default_rng(SEED)
+    ids = []
+    for number in range(n_inputs):
+        changed = bytearray(content)
+        for place in rng.integers(0, 64 if number % 2 else len(content), 8):
+            changed[place] = rng.integers(256)
+        del changed[int(rng.integers(1, len(changed))) if number % 3 == 0 else len(changed) :]
+        ids.append(served.submit(bytes(changed)).raise_for_status().json()["job"]["id"])
+    states = [job["state"] for job in served.wait(ids)]
+    health = served.client.get("/api/health").status_code
+    return (
+        f"| hostile inputs | {n_inputs}: {states.count('failed')} refused with a line, "
+        f"{states.count('done')} still readable, {n_inputs - sum(map(states.count, OVER))} without "
+        f"an end; health afterwards {health} |"
+    )
+
+
+def kill_often(served: Served, content: bytes, n_jobs: int) -> str:
+    """Kill workers and the service while jobs wait; count what is lost."""
+    served.signal_workers(signal.SIGSTOP)  # or the jobs would be done before the first blow
+    ids = []
+    for number in range(n_jobs):
+        answer = served.submit(content + number.to_bytes(4, "little"))
+        ids.append(answer.raise_for_status().json()["job"]["id"])
+    served.signal_workers(signal.SIGCONT)
+    n_workers, waiting = 0, []
+    for _ in range(3):
+        n_workers += served.signal_workers(signal.SIGKILL)
+        time.sleep(0.3)
+        jobs = [served.client.get(f"/api/jobs/{each}").json() for each in ids]
+        waiting.append(str(sum(job["state"] not in OVER for job in jobs)))
+        served.kill()
+        served.start()
+    states = [job.get("state") for job in served.wait(ids)]
+    return (
+        f"| jobs lost under kill -9 | {n_jobs - states.count('done')} of {n_jobs}: {n_workers} "
+        f"workers and 3 services killed while {', '.join(waiting)} jobs were not yet done |"
+    )
+
+
+def press(served: Served, content: bytes, n_jobs: int) -> str:
+    """Submit more than the queue holds while the worker stands still."""
+    served.signal_workers(signal.SIGSTOP)
+    answers = [served.submit(content + b"q" + bytes([number])) for number in range(n_jobs)]
+    served.signal_workers(signal.SIGCONT)
+    codes = [answer.status_code for answer in answers]
+    told = sum("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
+    return (
+        f"| more than the queue of 40 | of {n_jobs}, {codes.count(202)} taken, {codes.count(429)} "
+        f"told to come back (429), {told} with Retry-After |"
+    )
+
+
+def main() -> None:
+    """Print a row of a table for each measurement."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__)
+    parser.add_argument("--n", type=int, default=30, help="jobs killed under, hostile inputs")
+    n = parser.parse_args().n
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        simulate_set(folder / "set", Settings(shots=1, guns=("Glock9",)))
+        path = min((folder / "set").rglob("*.wav"))
+        content = path.read_bytes()
+        waveform, rate_hz = soundfile.read(path)
+        repeats = round(LONG_S * rate_hz / len(waveform))
+        soundfile.write(folder / "long.wav", np.concatenate([waveform] * repeats), rate_hz)
+        long = (folder / "long.wav").read_bytes()
+        served = Served(folder / "data", "--queue", "40")
+        try:
+            served.submit(content).raise_for_status()
+            print(measure_latency(served, 8, 50), flush=True)
+            print(kill_often(served, long, n), flush=True)
+            print(try_hostile(served, content, n), flush=True)
+            print(press(served, content, 60), flush=True)
+        finally:
+            served.kill()
+
+
+if __name__ == "__main__":
+    main()
