@@ -232,7 +232,9 @@ def _write_report(task: ReportTask) -> None:
     from shotprint.errors import ShotprintError
     from shotprint.opening import open_detector, open_model
     from shotprint.recognition import RecognitionSettings, Recognizer
+    from shotprint.web.worker import limit_memory
 
+    limit_memory(task.settings.memory_mb)
     try:
         from shotprint.report import Answers, Correction, ReportSettings, write_report
 

@@ -49,7 +49,7 @@ class WorkerSettings(NamedTuple):
 def serve(connection: Connection, settings: WorkerSettings) -> None:
     """Answer tasks until the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service ends its worker itself
-    _limit_memory(settings.memory_mb)
+    limit_memory(settings.memory_mb)
     try:
         answerer = Answerer(settings)
         connection.send(("ready", answerer.setup, answerer.head))
@@ -72,7 +72,8 @@ def _tell_memory(memory_mb: int) -> str:
     return f"it takes more than the {memory_mb} MB that the service allows; raise --memory-mb"
 
 
-def _limit_memory(memory_mb: int) -> None:
+def limit_memory(memory_mb: int) -> None:
+    """Keep this process from taking more memory, where the system can; no effect on Windows."""
     try:
         import resource
     except ModuleNotFoundError:  # Windows
