@@ -247,6 +247,10 @@ def test_the_models_page_shows_the_card(browser, service) -> None:
     page.goto(f"{service.url}#/models")
     page.get_by_text("What it answers").wait_for()
     page.get_by_role("cell", name="Zastava M92").first.wait_for()
+    for image in page.locator(".pictures img").all():
+        image.scroll_into_view_if_needed()
+    wait_until(page, "[...document.images].every((image) => image.naturalWidth > 0)")
+    assert page.locator(".pictures img").count() == 3
     page.close()
 
 
