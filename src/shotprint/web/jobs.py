@@ -16,7 +16,8 @@ from shotprint.web.worker import Task, WorkerSettings, serve
 
 POLL_S = 0.05
 START_S = 120.0
-MAX_ATTEMPTS = 2
+MAX_ATTEMPTS = 5
+"""Workers that a recording may end; a restart of the service is none of its doing."""
 
 
 class JobRunner:
@@ -122,7 +123,7 @@ class JobRunner:
         if ending == "died" and job["attempts"] < MAX_ATTEMPTS:
             self._store.requeue(job["id"])
         elif ending == "died":
-            line = "it ended the reader twice; it may be damaged, or need more --memory-mb"
+            line = f"it ended {MAX_ATTEMPTS} readers; it may be damaged, or need more --memory-mb"
             self._store.finish(job["id"], None, line)
         elif ending == "late":
             line = f"it took more than {self._settings.timeout_s:g} s; raise --timeout"

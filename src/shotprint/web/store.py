@@ -173,7 +173,8 @@ class Store:
         """Queue again what was running when the service stopped; return how many."""
         with self._writing() as db:
             return db.execute(
-                "UPDATE jobs SET state = 'queued', progress = 0 WHERE state = 'running'"
+                "UPDATE jobs SET state = 'queued', progress = 0, attempts = max(0, attempts - 1) "
+                "WHERE state = 'running'"
             ).rowcount
 
     def take_job(self) -> dict[str, Any] | None:
