@@ -19,7 +19,7 @@ import soundfile
 from shotprint.simulation.cadre import Settings, simulate_set
 
 SEED = 5
-LONG_S = 30  # of a recording that is worked on while processes are killed
+LONG_S = 10  # of a recording that is worked on while processes are killed
 OVER = ("done", "failed", "cancelled")
 
 
@@ -180,7 +180,10 @@ def main() -> None:
             print(try_hostile(served, content, n), flush=True)
             print(press(served, content, 60), flush=True)
         finally:
-            served.kill()
+            if served.process.poll() is None:
+                served.kill()
+            else:
+                print(f"the service had ended with {served.process.returncode}", file=sys.stderr)
 
 
 if __name__ == "__main__":
