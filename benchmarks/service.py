@@ -19,7 +19,7 @@ import soundfile
 from shotprint.simulation.cadre import Settings, simulate_set
 
 SEED = 5
-LONG_S = 10  # of a recording that is worked on while processes are killed
+LONG_S = 30  # of a recording that is worked on while processes are killed
 OVER = ("done", "failed", "cancelled")
 
 
@@ -176,7 +176,7 @@ def main() -> None:
         try:
             served.submit(content).raise_for_status()
             print(measure_latency(served, 8, 50), flush=True)
-            print(kill_often(served, long, n), flush=True)
+            print(kill_often(served, long, min(n, 40)), flush=True)
             print(try_hostile(served, content, n), flush=True)
             print(press(served, content, 60), flush=True)
         finally:
