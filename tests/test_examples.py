@@ -22,6 +22,7 @@ PAGES_RUN = {  # page → what it needs
     "docs/tutorials/researcher.md": "torch",
     "docs/own-sounds.md": "torch",
     "docs/simulation.md": "numpy",
+    "docs/report.md": "cryptography",
 }
 FENCE = re.compile(
     r"(?P<mark><!-- not run: .+ -->\n)?^```(?P<kind>\w*)\n(?P<code>.*?)^```$", re.M | re.S
