@@ -354,3 +354,11 @@ def test_stated_time_of_a_broadcast_wave_file(tmp_path):
     assert read_stated_time(path) == "2024-05-06 07:08:09"
     (tmp_path / "none.wav").write_bytes(b"no sound")
     assert read_stated_time(tmp_path / "none.wav") is None
+
+
+def test_a_recording_that_was_trained_on_is_named_at_the_top(shared, tmp_path):
+    path = min((shared / "data" / "guns9" / "AK-47").glob("*.flac"))
+    write_report(find_recordings([path]), ReportSettings(date="2026-11-25"), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    top = page[: page.index('id="question"')]
+    assert "trained on this very recording" in top

@@ -6,7 +6,7 @@ from shotprint.calibration import NO_CALIBRATION
 from shotprint.decisions import INCONCLUSIVE, NOT_A_GUNSHOT, UNKNOWN_GUN, Decision
 from shotprint.evidence import LikelihoodCalibration
 from shotprint.recognition.likelihoods import Ratio
-from shotprint.recognition.recognizer import NO_SHOT
+from shotprint.recognition.recognizer import NO_SHOT, TRAINED_ON
 from shotprint.recognition.results import GunsResult, Score, printable
 from shotprint.report.blocks import (
     Block,
@@ -91,6 +91,10 @@ class Document:
         header += [self._say("column_strength") for _ in kinds]
         rows = [self._summarise_exhibit(each, bool(kinds)) for each in case.exhibits]
         yield Table(rows, header, (1.4, 0.7, 1.4, 1.6, 2)[: len(header)])
+        for each in case.exhibits:
+            if TRAINED_ON in each.result.warnings:
+                warning = self.texts.translate(TRAINED_ON)
+                yield Paragraph(f"{self._name(each)}: {warning}.", "warning")
         if any(each.corrections for each in case.exhibits):
             yield Paragraph(self._say("corrected_somewhere"), "warning")
         yield Paragraph(self._say("summary_how_to_read"), "soft")
