@@ -1,5 +1,7 @@
 """The service over HTTP: real processes, real sound, real SQLite."""
 
+import contextlib
+import http.client
 import io
 import json
 import os
@@ -8,6 +10,7 @@ import sqlite3
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from shotprint.simulation.cadre import Settings, simulate_set
 from shotprint.web import ServiceSettings
 from shotprint.web.corrections import apply_corrections, list_effective
 from shotprint.web.intake import clean_name
-from shotprint.web.store import Store
+from shotprint.web.store import Shelf, Store
 
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
@@ -145,17 +148,27 @@ def test_an_empty_upload_is_refused(client) -> None:
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
 
-def test_too_large_uploads_are_refused(client) -> None:
-    answer = client.post("/api/jobs", files={"file": ("a.wav", bytes(4 << 20))})
-    assert answer.status_code == 413
-
+def test_too_large_uploads_are_refused(client, service) -> None:
     def endless():
         for _ in range(40):
             yield bytes(1 << 17)
 
+    kept = sorted((service.folder / "data" / "recordings").iterdir())
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = client.post("/api/jobs", content=endless(), headers=kind)  # no length is stated
-    assert answer.status_code in (400, 413)
+    for request in (
+        {"files": {"file": ("a.wav", bytes(4 << 20))}},
+        {"content": endless(), "headers": kind},  # no length is stated
+    ):
+        with contextlib.suppress(httpx.TransportError):  # it may hang up before all was sent
+            assert client.post("/api/jobs", **request).status_code in (400, 413)
+    assert client.get("/api/health").status_code == 200
+    assert sorted((service.folder / "data" / "recordings").iterdir()) == kept
+    asking = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    asking.putrequest("POST", "/api/jobs")
+    asking.putheader("Content-Length", str(4 << 20))
+    asking.endheaders()  # refused by its length, before any of it is sent
+    assert asking.getresponse().status == 413
+    asking.close()
 
 
 def test_a_path_below_an_allowed_folder_is_taken(client, allowed) -> None:
@@ -495,3 +508,25 @@ def test_a_new_correction_ends_what_can_be_redone() -> None:
     assert apply_corrections(machine, lines)[0]["label"] == "C"
     done, undone = list_effective(lines)
     assert (len(done), undone) == (1, [])
+
+
+def test_corrections_at_once_leave_a_history_that_can_be_read(client, recording) -> None:
+    change = {"action": "label", "shot": "m0", "label": "x"}
+    assert client.post(f"{recording}/corrections", json=change).status_code == 200
+    with ThreadPoolExecutor(8) as pool:
+        codes = [
+            answer.status_code
+            for answer in pool.map(lambda _: client.post(f"{recording}/undo"), range(8))
+        ]
+    assert sorted(codes) == [200, *[409] * 7]
+    assert not client.get(recording).json()["can_undo"]
+
+
+def test_a_content_that_came_again_is_not_forgotten(tmp_path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.place("1" * 64).write_bytes(b"x")
+    shelf.place_made("1" * 64, ".flac").write_bytes(b"y")
+    shelf.remove("1" * 64, older_than=time.time() - 100)
+    assert shelf.place("1" * 64).exists()
+    shelf.remove("1" * 64, older_than=time.time() + 100)
+    assert not list(tmp_path.rglob("1*"))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -101,6 +102,7 @@ class Service:
         self.model_path = settings.model or shipped_model()
         self.model = OnnxModel(self.model_path)
         self.scale = read_scale()
+        self.correcting = threading.Lock()  # what is corrected must still be so when it is written
         self.started = time.monotonic()
         self.n_requests: dict[tuple[str, int], int] = {}
 
@@ -166,11 +168,10 @@ class Service:
         """Delete uploads that no case holds and that are older than the settings allow."""
         if not self.settings.keep_days:
             return
-        before = datetime.now(UTC) - timedelta(days=self.settings.keep_days)
-        for sha256 in self.store.list_forgettable(
-            before.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        ):
-            self.shelf.remove(sha256)
+        begin = datetime.now(UTC) - timedelta(days=self.settings.keep_days)
+        before = begin.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for sha256 in self.store.list_forgettable(before):
+            self.shelf.remove(sha256, older_than=begin.timestamp())
 
 
 def show_job(job: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -536,33 +537,37 @@ def _show_shots(entry: Entry) -> dict[str, Any]:
 def _append_correction(
     service: Service, place: tuple[str, str], who: str, action: str, values: dict[str, Any]
 ) -> dict[str, Any]:
-    recording = service.recording(*place)
-    entry = service.entry(recording)
-    if entry.answer is None:
-        raise Refused(409, "the recording is not recognised yet; correct it when its job is done")
-    shots = entry.shots
-    try:
-        after = check_correction(shots, action, values)
-    except ValueError as error:
-        raise Refused(400, str(error)) from None
-    known = {shot["id"]: shot for shot in shots}
-    n_added = sum(line["action"] == "add" for line in entry.lines)
-    shot = f"a{n_added + 1}" if action == "add" else values["shot"]
-    before = {name: known[shot][name] for name in after} if shot in known else None
-    line = {"who": who, "case_id": place[0], "recording": place[1], "action": action}
-    service.store.append_history({**line, "shot": shot, "before": before, "after": after})
-    return _show_shots(service.entry(recording))
+    with service.correcting:
+        recording = service.recording(*place)
+        entry = service.entry(recording)
+        if entry.answer is None:
+            raise Refused(
+                409, "the recording is not recognised yet; correct it when its job is done"
+            )
+        shots = entry.shots
+        try:
+            after = check_correction(shots, action, values)
+        except ValueError as error:
+            raise Refused(400, str(error)) from None
+        known = {shot["id"]: shot for shot in shots}
+        n_added = sum(line["action"] == "add" for line in entry.lines)
+        shot = f"a{n_added + 1}" if action == "add" else values["shot"]
+        before = {name: known[shot][name] for name in after} if shot in known else None
+        line = {"who": who, "case_id": place[0], "recording": place[1], "action": action}
+        service.store.append_history({**line, "shot": shot, "before": before, "after": after})
+        return _show_shots(service.entry(recording))
 
 
 def _append_turn(service: Service, place: tuple[str, str], who: str, action: str) -> dict[str, Any]:
-    recording = service.recording(*place)
-    done, undone = list_effective(service.entry(recording).lines)
-    turned = done if action == "undo" else undone
-    if not turned:
-        raise Refused(409, f"there is nothing to {action}")
-    line = {"who": who, "case_id": place[0], "recording": place[1], "action": action}
-    service.store.append_history({**line, "shot": turned[-1]["shot"]})
-    return _show_shots(service.entry(recording))
+    with service.correcting:
+        recording = service.recording(*place)
+        done, undone = list_effective(service.entry(recording).lines)
+        turned = done if action == "undo" else undone
+        if not turned:
+            raise Refused(409, f"there is nothing to {action}")
+        line = {"who": who, "case_id": place[0], "recording": place[1], "action": action}
+        service.store.append_history({**line, "shot": turned[-1]["shot"]})
+        return _show_shots(service.entry(recording))
 
 
 def _compare(service: Service, case_id: str, marks: tuple[str, str]) -> dict[str, Any]:

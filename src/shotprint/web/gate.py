@@ -133,7 +133,8 @@ def _find_cookie(headers: Mapping[str, str]) -> str:
 
 async def _answer(send: Any, status: int, reason: str) -> None:
     body = json.dumps({"error": reason}).encode()
-    headers = {"content-type": "application/json", "connection": "close", **HEADERS}
+    kind = {"content-type": "application/json", "content-length": str(len(body))}
+    headers = {**kind, "connection": "close", **HEADERS}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -100,7 +100,8 @@ class JobRunner:
             self._do(job)
 
     def _do(self, job: Mapping[str, Any]) -> None:
-        if self._store.find_answer(job["sha256"], self.setup):
+        playback = self._shelf.place_made(job["sha256"], ".flac")
+        if playback.exists() and self._store.find_answer(job["sha256"], self.setup):
             self._store.finish(job["id"], self.setup, None)
             return
         if self._process is None:
@@ -110,7 +111,6 @@ class JobRunner:
                 self._store.finish(job["id"], None, str(error))
                 return
         assert self._connection is not None
-        playback = self._shelf.place_made(job["sha256"], ".flac")
         try:
             self._connection.send(Task(self._shelf.place(job["sha256"]), job["name"], playback))
             ending = self._wait(job)

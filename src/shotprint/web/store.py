@@ -310,10 +310,16 @@ class Shelf:
         """Return where something that is made of a content lies."""
         return self.folder / "made" / f"{sha256}{ending}"
 
-    def remove(self, sha256: str) -> None:
-        """Delete a content and what was made of it."""
+    def remove(self, sha256: str, older_than: float) -> None:
+        """Delete a content that came before a time, in seconds since 1970, and what was made of it.
+
+        One that has come again since then is about to be asked for.
+        """
+        place = self.place(sha256)
+        if place.exists() and place.stat().st_mtime >= older_than:
+            return
         made: Sequence[Path] = list((self.folder / "made").glob(f"{sha256}*"))
-        for path in (self.place(sha256), *made):
+        for path in (place, *made):
             path.unlink(missing_ok=True)
 
     def measure(self) -> int:
