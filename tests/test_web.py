@@ -19,9 +19,11 @@ import soundfile as sf
 
 from serving import ServedProcess
 from shotprint.errors import ShotprintError
+from shotprint.files import compute_sha256
 from shotprint.simulation.cadre import Settings, simulate_set
 from shotprint.web import ServiceSettings
 from shotprint.web.corrections import apply_corrections, list_effective
+from shotprint.web.exports import Entry, gather_corrections
 from shotprint.web.intake import clean_name
 from shotprint.web.store import Shelf, Store
 
@@ -334,6 +336,68 @@ def test_a_case_leaves_as_files(client, recording, read_schema) -> None:
     assert client.get(f"{case}/export/nothing.exe").status_code == 404
 
 
+def test_a_case_can_be_trained_on(client, recording, tmp_path) -> None:
+    pytest.importorskip("pandas")
+    from shotprint.manifest import read_manifest
+
+    case = recording.partition("/recordings/")[0]
+    for change in ({"action": "delete", "shot": "m0"}, {"action": "label", "label": "My\tgun\n"}):
+        client.post(f"{recording}/corrections", json={"shot": "m1", **change})
+    content = client.get(f"{case}/export/training.zip").content
+    n_shots = len(client.get(recording).json()["shots"])
+    for _ in range(2):
+        client.post(f"{recording}/undo")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(tmp_path)
+    table = read_manifest(tmp_path / "manifest.csv")
+    assert len(table) == n_shots - 1
+    assert "My gun" in set(table["label"])
+    assert table["group"].nunique() == 1
+    for row in table.itertuples():
+        assert compute_sha256(tmp_path / row.path) == row.sha256
+        clip, rate_hz = sf.read(tmp_path / row.path)
+        onset = round(float(row.lead_in_s) * rate_hz)
+        before, after = clip[: max(1, onset - 100)], clip[onset : onset + rate_hz // 5]
+        assert np.abs(after).max() > np.abs(before[-rate_hz // 20 :]).max()
+
+
+def test_a_report_is_of_the_model_that_answered(tmp_path, sound) -> None:
+    served = ServedProcess(tmp_path)
+    try:
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            case = client.post("/api/cases", json={"name": "c"}).json()["id"]
+            files = {"file": ("a.wav", sound.read_bytes())}
+            job = client.post(f"/api/cases/{case}/recordings", files=files).json()["job"]
+            wait(client, job["id"])
+        served.kill()
+        served.options = ("--level", "0.6")
+        served.start()
+        answer = httpx.get(f"{served.url}api/cases/{case}/export/report.html", timeout=60)
+        assert answer.status_code == 409
+        assert "submit it again" in answer.json()["error"]
+    finally:
+        served.kill()
+
+
+def test_a_text_may_not_be_as_large_as_an_upload(client) -> None:
+    kind = {"Content-Type": "application/json"}
+    assert client.post("/api/cases", content=b" " * (2 << 20), headers=kind).status_code == 413
+
+
+def test_a_damaged_history_can_still_be_read() -> None:
+    lines = [{"action": action, "shot": "a9", "after": {}} for action in ("undo", "redo", "label")]
+    assert len(apply_corrections([{"onset_s": 1.0, "end_s": 1.1, "label": "A"}], lines)) == 1
+
+
+def test_corrections_of_equal_contents_are_all_reported() -> None:
+    def entry(name, label):
+        line = {"who": "x", "when": "t", "action": "label", "shot": "m0", "after": {"label": label}}
+        return Entry({"name": name, "sha256": "1"}, None, {}, [line])
+
+    (rows,) = gather_corrections([entry("a.wav", "A"), entry("b.wav", "B")]).values()
+    assert [row["text"].split(":")[0] for row in rows] == ["a.wav", "b.wav"]
+
+
 def test_a_case_leaves_as_a_report(client, recording) -> None:
     pytest.importorskip("fpdf")
     case = recording.partition("/recordings/")[0]
@@ -450,6 +514,8 @@ def test_a_token_is_asked_for(tmp_path) -> None:
             assert client.get("/api/jobs", headers=shown).status_code == 200
             assert client.get("/", params={"token": TOKEN}).status_code == 200
             assert client.get("/api/jobs").status_code == 200  # by the cookie
+            stale = {"Cookie": "shotprint-token=old"}
+            assert httpx.get(f"{served.url}?token={TOKEN}", headers=stale).status_code == 200
     finally:
         served.kill()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import tempfile
 import threading
 import time
@@ -16,7 +17,7 @@ from fastapi import FastAPI, Header, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -31,8 +32,10 @@ from shotprint.web.exports import (
     EXPORTS,
     MEDIA_TYPES,
     REPORTS,
+    TRAINING,
     Entry,
     export_case,
+    export_training,
     format_results,
     write_case_report,
     zip_folder,
@@ -69,6 +72,12 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def tidy(text: str) -> str:
+    """Return a text in one line, without what cannot be printed."""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(shown.split())
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -86,7 +95,7 @@ class NewCorrection(_Strict):
     shot: Annotated[str, Field(max_length=40)] | None = None
     onset_s: Annotated[float, Field(ge=0, le=MAX_S)] | None = None
     end_s: Annotated[float, Field(ge=0, le=MAX_S)] | None = None
-    label: Annotated[str, Field(max_length=200)] | None = None
+    label: Annotated[str, Field(max_length=200), AfterValidator(tidy)] | None = None
     who: Annotated[str, Field(max_length=100)] | None = None
 
 
@@ -102,6 +111,8 @@ class Service:
         self.model_path = settings.model or shipped_model()
         self.model = OnnxModel(self.model_path)
         self.scale = read_scale()
+        self.reporting = threading.Semaphore(1)
+        self.drawing = threading.Semaphore(2)
         self.correcting = threading.Lock()  # what is corrected must still be so when it is written
         self.started = time.monotonic()
         self.n_requests: dict[tuple[str, int], int] = {}
@@ -160,6 +171,8 @@ class Service:
         """Queue a job, or refuse."""
         job = self.store.add_job(sha256, name, self.settings.max_queue, case_id, who)
         if job is None:
+            if not self.store.holds(sha256):
+                self.shelf.remove(sha256, older_than=math.inf)
             raise Refused(429, f"{self.settings.max_queue} recordings are waiting; try again later")
         self.runner.wake()
         return job
@@ -248,14 +261,15 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         service.n_requests[key] = service.n_requests.get(key, 0) + 1
         token = service.settings.token
         if token and request.query_params.get("token") == token and request.url.path == "/":
-            response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            secure = service.settings.tls_cert is not None
+            response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
         return response
 
     @app.get("/api/health")
     def tell_health() -> dict[str, Any]:
         counts = service.store.count_jobs()
         return {
-            "status": "ok",
+            "status": "ok" if service.runner.is_alive else "no jobs are taken; restart it",
             "shotprint": shotprint.__version__,
             "queued": counts.get("queued", 0),
             "running": counts.get("running", 0),
@@ -343,9 +357,6 @@ def _name(who: str | None, header: str | None) -> str:
 
 async def _take(service: Service, request: Request, file: UploadFile | None) -> tuple[str, str]:
     """Return SHA-256 and name of what a request brings: an upload, or a path in JSON."""
-    counts = await run_in_threadpool(service.store.count_jobs)
-    if counts.get("queued", 0) >= service.settings.max_queue:
-        raise Refused(429, f"{service.settings.max_queue} recordings are waiting; try again later")
     if file is not None:
         name = clean_name(file.filename)
         return await run_in_threadpool(keep, file.file, service.shelf, service.settings), name
@@ -388,7 +399,11 @@ _BODY = {
 Who = Annotated[str | None, Header(alias="X-Shotprint-User", max_length=300)]
 
 
-async def _find_upload(request: Request) -> UploadFile | None:
+async def _find_upload(service: Service, request: Request) -> UploadFile | None:
+    """Return the file of a form, None where it is none; refused before it is read if jobs wait."""
+    counts = await run_in_threadpool(service.store.count_jobs)
+    if counts.get("queued", 0) >= service.settings.max_queue:
+        raise Refused(429, f"{service.settings.max_queue} recordings are waiting; try again later")
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return None
     form = await request.form(max_files=1, max_fields=10)
@@ -401,7 +416,7 @@ async def _find_upload(request: Request) -> UploadFile | None:
 def _add_jobs(app: FastAPI, service: Service) -> None:
     @app.post("/api/jobs", status_code=202, openapi_extra=_BODY)
     async def submit(request: Request) -> dict[str, Any]:
-        sha256, name = await _take(service, request, await _find_upload(request))
+        sha256, name = await _take(service, request, await _find_upload(service, request))
         job = await run_in_threadpool(service.queue, sha256, name, None, "")
         return {"job": show_job(job)}
 
@@ -482,7 +497,7 @@ def _add_cases(app: FastAPI, service: Service) -> None:
     @app.post("/api/cases/{case_id}/recordings", status_code=202, openapi_extra=_BODY)
     async def add_recording(case_id: str, request: Request, header: Who = None) -> dict[str, Any]:
         await run_in_threadpool(service.case, case_id)
-        sha256, name = await _take(service, request, await _find_upload(request))
+        sha256, name = await _take(service, request, await _find_upload(service, request))
         job = await run_in_threadpool(service.queue, sha256, name, case_id, _name(None, header))
         recording = await run_in_threadpool(service.recording, case_id, job["recording_id"])
         shown = await run_in_threadpool(service.show_recording, recording)
@@ -624,7 +639,10 @@ def _add_sounds(app: FastAPI, service: Service) -> None:
         height: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:  # fmt: skip
         stretch = _check_stretch(start_s, end_s, MAX_S)
-        picture = draw_spectrogram(service.playback(case_id, recording_id), stretch, width, height)
+        with service.drawing:
+            picture = draw_spectrogram(
+                service.playback(case_id, recording_id), stretch, width, height
+            )
         return Response(picture, media_type="image/png")
 
     @app.get(base + "/audio")
@@ -657,6 +675,11 @@ def _add_exports(app: FastAPI, service: Service) -> None:
         entries = [service.entry(each) for each in service.store.list_recordings(case_id)]
         media_type = MEDIA_TYPES[name.rpartition(".")[2]]
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        if name == TRAINING:
+            done = [each for each in entries if each.answer]
+            copies = [service.playback(case_id, each.recording["id"]) for each in done]
+            content = export_training(done, copies)
+            return Response(content, media_type=media_type, headers=headers)
         if name not in REPORTS:
             return Response(export_case(name, entries), media_type=media_type, headers=headers)
         return Response(
@@ -677,6 +700,21 @@ def _add_exports(app: FastAPI, service: Service) -> None:
 def _report(service: Service, case: Mapping[str, Any], entries: list[Entry], name: str) -> bytes:
     if not any(each.answer for each in entries):
         raise Refused(409, "no recording is recognised yet; wait for the jobs to end")
+    if any(each.answer and each.head != json.loads(service.runner.head) for each in entries):
+        raise Refused(
+            409, "a recording was recognised by another model or level than now; submit it again"
+        )
+    if not service.reporting.acquire(blocking=False):
+        raise Refused(429, "another report is being written; try again later")
+    try:
+        return _write_report(service, case, entries, name)
+    finally:
+        service.reporting.release()
+
+
+def _write_report(
+    service: Service, case: Mapping[str, Any], entries: list[Entry], name: str
+) -> bytes:
     items = [(service.shelf.place(each.recording["sha256"]), each) for each in entries]
     with tempfile.TemporaryDirectory(dir=service.settings.folder) as place:
         folder = Path(place)

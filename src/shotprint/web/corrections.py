@@ -13,9 +13,9 @@ def list_effective(lines: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[
     undone: list[Any] = []
     for line in lines:
         if line["action"] == "undo":
-            undone.append(done.pop())
+            undone += [done.pop()] if done else []
         elif line["action"] == "redo":
-            done.append(undone.pop())
+            done += [undone.pop()] if undone else []
         elif line["action"] in ACTIONS:
             done.append(line)
             undone.clear()
@@ -38,7 +38,9 @@ def apply_corrections(
         if line["action"] == "add":
             found[shot] = {"id": shot, **_UNKNOWN, **after, "origin": "added", "deleted": False}
             continue
-        known = found[shot]
+        known = found.get(shot)
+        if known is None:
+            continue
         known.update(after)
         if known["origin"] == "machine":
             known["origin"] = "corrected"

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
 import multiprocessing
 import zipfile
@@ -24,12 +25,15 @@ from shotprint.recognition.shot_table import format_shots
 from shotprint.web.corrections import apply_corrections, describe_line, list_effective
 from shotprint.web.intake import Refused
 from shotprint.web.settings import ServiceSettings
+from shotprint.web.sounds import Stretch, format_excerpt
 
 REPORT_S = 600.0
 REPORTS = ("report.html", "report.pdf", "report.zip")
 _TABLE = ("results.json", "shots.csv", "manifest.csv")
 _TRACKS = tuple(f"labels.{name}.zip" for name in LABEL_TRACKS)
-EXPORTS = (*_TABLE, *_TRACKS, *REPORTS)
+TRAINING = "training.zip"
+EXPORTS = (*_TABLE, TRAINING, *_TRACKS, *REPORTS)
+CLIP_S = (0.25, 1.5)  # before and after an onset
 MANIFEST = (
     "recording",
     "sha256",
@@ -39,6 +43,10 @@ MANIFEST = (
     "origin",
     "machine_label",
     "deleted",
+)
+TRAINING_COLUMNS = (
+    *("recording", "path", "sha256", "label", "group", "fold"),
+    *("source", "source_sha256", "onset_s", "lead_in_s", "origin", "machine_label"),
 )
 _PLAIN = {"csv": "text/csv; charset=utf-8", "json": "application/json", "zip": "application/zip"}
 MEDIA_TYPES = {**_PLAIN, "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
@@ -127,7 +135,7 @@ def format_manifest(entries: Sequence[Entry]) -> str:
     for each in entries:
         facts = [_defuse(each.recording["name"]), each.recording["sha256"]]
         for shot in each.shots:
-            own = (shot["machine"] or {}).get("label")
+            own = _defuse((shot["machine"] or {}).get("label") or "")
             label = _defuse(shot["label"] or "")
             row = [f"{shot['onset_s']:.6f}", f"{shot['end_s']:.6f}", label, shot["origin"], own]
             table.writerow([*facts, *row, int(shot["deleted"])])
@@ -158,6 +166,34 @@ def export_case(name: str, entries: Sequence[Entry]) -> bytes:
         if each.answer is not None
     ]
     return zip_texts(texts)
+
+
+def export_training(entries: Sequence[Entry], playbacks: Sequence[Path]) -> bytes:
+    """Return an archive to train on: a WAV a shot as corrected, and the manifest of them.
+
+    A clip holds what the playback copy does. Shots of one content are one group; `unpack` and
+    give its ``manifest.csv`` to ``shotprint pack``.
+    """
+    groups: dict[str, str] = {}
+    rows, files = [], []
+    for place, (entry, playback) in enumerate(zip(entries, playbacks, strict=True), start=1):
+        source, sha256 = entry.recording["name"], entry.recording["sha256"]
+        group = groups.setdefault(sha256, source)
+        for shot in entry.shots:
+            if shot["deleted"]:
+                continue
+            begin_s = max(0.0, shot["onset_s"] - CLIP_S[0])
+            clip = format_excerpt(playback, Stretch(begin_s, shot["onset_s"] + CLIP_S[1]))
+            name = f"clips/{place:03d}-{_flatten(Path(source).stem)}-{shot['id']}.wav"
+            own = (shot["machine"] or {}).get("label") or ""
+            about = (source, sha256, f"{shot['onset_s']:.5f}", f"{shot['onset_s'] - begin_s:.5f}")
+            digest = hashlib.sha256(clip).hexdigest()
+            row = (name, name, digest, shot["label"] or "", group, "", *about, shot["origin"], own)
+            rows.append(row)
+            files.append((name, clip))
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([TRAINING_COLUMNS, *rows])
+    return zip_texts([("manifest.csv", table.getvalue()), *files])
 
 
 def zip_texts(files: Sequence[tuple[str, str | bytes]]) -> bytes:
@@ -198,7 +234,7 @@ def write_case_report(
         case,
         [(path, entry.recording["name"]) for path, entry in items],
         [entry.answer for _, entry in items],
-        {entry.recording["sha256"]: _list_corrections(entry.lines) for _, entry in items},
+        gather_corrections([entry for _, entry in items]),
         folder,
     )
     context = multiprocessing.get_context("spawn")
@@ -214,6 +250,19 @@ def write_case_report(
         raise Refused(501, failure.read_text(encoding="utf-8"))
     if process.exitcode != 0:
         raise Refused(500, "the report failed; shotprint report on the same files says why")
+
+
+def gather_corrections(entries: Sequence[Entry]) -> dict[str, list[dict[str, str]]]:
+    """Return corrections by content; where recordings share one, each says which it is of."""
+    names = [entry.recording["sha256"] for entry in entries]
+    found: dict[str, list[dict[str, str]]] = {}
+    for entry in entries:
+        sha256 = entry.recording["sha256"]
+        rows = _list_corrections(entry.lines)
+        if names.count(sha256) > 1:
+            rows = [{**row, "text": f"{entry.recording['name']}: {row['text']}"} for row in rows]
+        found.setdefault(sha256, []).extend(rows)
+    return found
 
 
 def _list_corrections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -22,6 +22,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 COOKIE = "shotprint-token"
+MAX_TEXT = 1 << 20  # bytes of a body that is no upload
 
 
 class TooLarge(Exception):
@@ -39,7 +40,8 @@ class Gate:
     def __init__(self, app: Any, settings: ServiceSettings) -> None:
         self._app = app
         self._settings = settings
-        self._names = {*LOCAL, settings.host.lower(), *(name.lower() for name in settings.names)}
+        host = settings.host.lower()
+        self._names = {*LOCAL, host, f"[{host}]", *(name.lower() for name in settings.names)}
         self._max_bytes = settings.max_upload_mb * (1 << 20) + (1 << 16)
         self.n_refused = 0
 
@@ -56,13 +58,13 @@ class Gate:
             self.n_refused += 1
             await _answer(send, *refusal)
             return
-        n_bytes, begun = 0, False
+        n_bytes, begun, most = 0, False, self._allow_bytes(scope, headers)
 
         async def receive_some() -> Any:
             nonlocal n_bytes
             message = await receive()
             n_bytes += len(message.get("body", b""))
-            if n_bytes > self._max_bytes:
+            if n_bytes > most:
                 raise TooLarge
             return message
 
@@ -89,31 +91,43 @@ class Gate:
         if _strip_port(host) not in self._names:
             return 421, f"{host!r} is no name of this service; start it with --name for that name"
         origin = headers.get("origin")
-        is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        is_foreign = origin is not None and not _is_of(origin, host)
         if scope["method"] not in ("GET", "HEAD") and is_foreign:
             return 403, f"a page of {origin} asked; expected the service's own page"
         try:
-            if int(headers.get("content-length", 0)) > self._max_bytes:
+            if int(headers.get("content-length", 0)) > self._allow_bytes(scope, headers):
                 return self._tell_too_large()
         except ValueError:
             return 400, "the length of the request is no number; send it again"
         token = self._settings.token
         if token is None or scope["path"] in OPEN:
             return None
-        shown = headers.get("authorization", "").removeprefix("Bearer ") or _find_cookie(headers)
+        shown = [headers.get("authorization", "").removeprefix("Bearer "), _find_cookie(headers)]
         if scope["path"] == "/":  # the page is opened with /?token=TOKEN, which leaves a cookie
-            asked = parse_qs(scope["query_string"].decode("latin-1"))
-            shown = shown or asked.get("token", [""])[0]
-        if not hmac.compare_digest(shown.encode(), token.encode()):
+            shown += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+        if not any(hmac.compare_digest(each.encode(), token.encode()) for each in shown):
             line = "no valid token found; send 'Authorization: Bearer TOKEN', or open /?token=TOKEN"
             return 401, line
         return None
+
+    def _allow_bytes(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> int:
+        """Return how large a body may be: small, but for an upload, which goes to disk."""
+        is_form = headers.get("content-type", "").startswith("multipart/form-data")
+        is_upload = is_form and scope["path"].endswith(("/jobs", "/recordings"))
+        return self._max_bytes if is_upload else MAX_TEXT
 
     def _tell_too_large(self) -> tuple[int, str]:
         return 413, (
             f"the recording is larger than {self._settings.max_upload_mb} MB; send less, or raise "
             "--max-upload-mb"
         )
+
+
+def _is_of(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def _strip_port(host: str) -> str:

@@ -1,6 +1,9 @@
 """One job after the other, each in the worker process, which is killed when it takes too long."""
 
+import contextlib
 import multiprocessing
+import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -59,6 +62,11 @@ class JobRunner:
         self._end_worker()
         self._store.recover()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether jobs are taken."""
+        return self._thread.is_alive()
+
     def wake(self) -> None:
         """Say that there is a new job."""
         self._wake.set()
@@ -92,12 +100,18 @@ class JobRunner:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            job = self._store.take_job()
-            if job is None:
-                self._wake.wait(1.0)
-                self._wake.clear()
-                continue
-            self._do(job)
+            try:
+                job = self._store.take_job()
+                if job is not None:
+                    self._do(job)
+                    continue
+            except (sqlite3.Error, OSError, ValueError) as error:  # such as a full disk
+                print(f"shotprint: jobs wait: {error}; make room", file=sys.stderr)
+                self._end_worker()
+                with contextlib.suppress(sqlite3.Error):
+                    self._store.recover()
+            self._wake.wait(1.0)
+            self._wake.clear()
 
     def _do(self, job: Mapping[str, Any]) -> None:
         playback = self._shelf.place_made(job["sha256"], ".flac")

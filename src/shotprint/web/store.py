@@ -275,6 +275,10 @@ class Store:
         )
         return [row["sha256"] for row in rows]
 
+    def holds(self, sha256: str) -> bool:
+        """Return whether a job is of this content."""
+        return self._read_one("SELECT 1 FROM jobs WHERE sha256 = ? LIMIT 1", sha256) is not None
+
     def back_up(self, path: Path) -> None:
         """Write a copy of the database as it is now, while it is in use."""
         with write_beside(path) as beside, closing(sqlite3.connect(beside)) as copy, self._lock:
@@ -301,6 +305,9 @@ class Shelf:
         self.folder = folder
         (folder / "recordings").mkdir(parents=True, exist_ok=True)
         (folder / "made").mkdir(exist_ok=True)
+        for place in ("recordings", "made"):  # what was cut off when the service was killed
+            for path in (folder / place).glob(".*.partial"):
+                path.unlink(missing_ok=True)
 
     def place(self, sha256: str) -> Path:
         """Return where a content lies."""
