@@ -272,3 +272,20 @@ def test_a_killed_service_is_noticed_and_its_job_goes_on(browser, service, tmp_p
     page.get_by_role("link", name="long.wav").click()
     page.locator("tr[data-shot]").first.wait_for()
     page.close()
+
+
+def test_a_folder_is_dropped(browser, service, recordings) -> None:
+    page = browser.new_page()
+    page.goto(service.url)
+    page.get_by_label("Name of a new case").fill("Dropped")
+    page.get_by_role("button", name="Create the case").click()
+    box = page.get_by_role("group", name="Add recordings").bounding_box()
+    devtools = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": [str(recordings[0].parent)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 5, "y": box["y"] + 5}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, **place, "data": dragged})
+    page.get_by_text("✓ done").nth(1).wait_for(timeout=WAIT_MS)
+    names = page.get_by_role("table", name="Recordings of the case").get_by_role("link")
+    assert all("/" in name for name in names.all_inner_texts()), names.all_inner_texts()
+    page.close()

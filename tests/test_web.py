@@ -410,6 +410,7 @@ def test_a_case_leaves_as_a_report(client, recording) -> None:
         assert {"report.html", "report.pdf", "report.json"} <= set(files.namelist())
         page = files.read("report.html").decode()
     assert "Zip gun" in page
+    assert "shotprint report dir/three.wav -o report --level 0.9" in page
     assert "Ann" in page
 
 

@@ -21,6 +21,15 @@ Jobs = Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a c
 DetectorPath = Annotated[
     Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
 ]
+Level = Annotated[
+    float,
+    typer.Option(
+        "--level",
+        min=0.5,
+        max=1,
+        help="Probability from which a gun, calibre or category is stated.",
+    ),
+]
 Threshold = Annotated[
     float | None,
     typer.Option(min=0.001, max=0.999, help="Probability from which on it is a shot."),

@@ -67,15 +67,7 @@ def recognize(
         bool, typer.Option("--whole", help="One answer a recording; look for no shots.")
     ] = False,
     threshold: options.Threshold = None,
-    level: Annotated[
-        float,
-        typer.Option(
-            "--level",
-            min=0.5,
-            max=1,
-            help="Probability from which a gun, calibre or category is stated.",
-        ),
-    ] = LEVEL,
+    level: options.Level = LEVEL,
     detector: options.DetectorPath = None,
     same_source: Annotated[
         bool,

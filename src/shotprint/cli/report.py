@@ -9,6 +9,7 @@ import typer
 
 from shotprint.cli import options
 from shotprint.cli.running import count_done, count_shots, finish, run_all
+from shotprint.decisions import LEVEL
 
 
 def report(
@@ -43,6 +44,7 @@ def report(
     weights_dir: options.WeightsDir = None,
     firearms: options.Firearms = None,
     threshold: options.Threshold = None,
+    level: options.Level = LEVEL,
     detector: options.DetectorPath = None,
     channel: options.Channel = "mix",
     track: options.Track = None,
@@ -82,7 +84,7 @@ def report(
         raise ShotprintError(f"{output} is a file, and a report is a folder; give another --output")
     recognizer = Recognizer(
         options.open_model(model, None, weights_dir, firearms),
-        RecognitionSettings(channel, jobs, track),
+        RecognitionSettings(channel, jobs, track, level),
         options.open_detector(detector, threshold),
     )
     prepare(settings, recognizer)

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from shotprint.cli import options
+from shotprint.decisions import LEVEL
+
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -35,9 +38,7 @@ def serve(
     keep_days: Annotated[
         float, typer.Option(min=0, help="Delete uploads outside cases after so long; 0: never.")
     ] = 0.0,
-    level: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="Probability from which something is stated.")
-    ] = 0.9,
+    level: options.Level = LEVEL,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
 ) -> None:
     """Open the page in the browser, and serve the HTTP API, on this machine only.

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import multiprocessing
+import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -303,7 +304,7 @@ def _write_report(task: ReportTask) -> None:
             sha256: [Correction(**each) for each in rows]
             for sha256, rows in task.corrections.items()
         }
-        settings = ReportSettings(case=task.case)
+        settings = ReportSettings(case=task.case, command=_tell_command(task))
         write_report(found, settings, task.folder, corrections, Answers(recognizer, results))
     except (ImportError, ShotprintError) as error:
         line = (
@@ -314,6 +315,14 @@ def _write_report(task: ReportTask) -> None:
             )
         )
         (task.folder / "failure.txt").write_text(line, encoding="utf-8")
+
+
+def _tell_command(task: ReportTask) -> str:
+    """Return what makes the report again from the recordings, but for corrections."""
+    options = ["-o", "report", "--level", f"{task.settings.level:g}"]
+    if task.settings.model is not None:
+        options += ["--model", task.settings.model.name]
+    return shlex.join(["shotprint", "report", *(name for _, name in task.found), *options])
 
 
 def zip_folder(folder: Path) -> bytes:
