@@ -1,19 +1,13 @@
 """The page with its service, end to end in a real browser, on recordings of real shots."""
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 import typer
 
+from serving import ServedProcess
 from shotprint.audio import write_wav
 from shotprint.cli import app
 from toy import make_shots
@@ -25,45 +19,9 @@ HOSTILE = "<img src=x onerror=alert(1)>.flac"
 WAIT_MS = 60_000
 
 
-class Service:
-    """`shotprint serve` in a process of its own, on a folder that outlives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "shotprint", "serve"]
-        options = ["--port", str(self.port), "--data", str(self.folder / "data"), "--no-browser"]
-        with (self.folder / "serve.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command + options, stdout=log, stderr=log, start_new_session=True
-            )
-        end = time.monotonic() + 40
-        while not self.answers():
-            assert self.process.poll() is None, (self.folder / "serve.log").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.1)
-
-    def answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}api/health", timeout=5) as response:
-                return response.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def kill(self, sent: int = signal.SIGKILL) -> None:
-        os.killpg(self.process.pid, sent)
-        self.process.wait(20)
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    service = Service(tmp_path_factory.mktemp("service"))
+    service = ServedProcess(tmp_path_factory.mktemp("service"))
     yield service
     service.kill()
 
@@ -271,6 +229,7 @@ def test_a_killed_service_is_noticed_and_its_job_goes_on(browser, service, tmp_p
     row.get_by_text("✓ done").wait_for(timeout=2 * WAIT_MS)
     page.get_by_role("link", name="long.wav").click()
     page.locator("tr[data-shot]").first.wait_for()
+    assert page.get_by_text(re.compile(r"^\d+ shots$")).is_visible()
     page.close()
 
 

@@ -389,6 +389,19 @@ def test_a_damaged_history_can_still_be_read() -> None:
     assert len(apply_corrections([{"onset_s": 1.0, "end_s": 1.1, "label": "A"}], lines)) == 1
 
 
+def test_a_moved_shot_keeps_what_the_machine_said_of_it(client, recording) -> None:
+    own = client.get(recording).json()["machine"]["shots"][1]
+    change = {"action": "move", "shot": "m1", "onset_s": 0.1, "end_s": 0.2}
+    client.post(f"{recording}/corrections", json=change)
+    case = recording.partition("/recordings/")[0]
+    content = client.get(f"{case}/export/labels.audacity.zip").content
+    client.post(f"{recording}/undo")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        lines = archive.read(archive.namelist()[0]).decode().splitlines()
+    (moved,) = [line for line in lines if line.startswith("0.100000\t0.200000\t")]
+    assert f"{own['label']} {own['probability']:.2f}" in moved, moved
+
+
 def test_corrections_of_equal_contents_are_all_reported() -> None:
     def entry(name, label):
         line = {"who": "x", "when": "t", "action": "label", "shot": "m0", "after": {"label": label}}
@@ -536,7 +549,8 @@ def test_it_is_not_open_to_others_by_mistake(tmp_path, options) -> None:
 
 
 def test_it_listens_to_others_with_token_and_encryption(tmp_path) -> None:
-    ServiceSettings(tmp_path, host="0.0.0.0", token=TOKEN, behind_proxy=True)
+    found = ServiceSettings(tmp_path, host="0.0.0.0", token=TOKEN, behind_proxy=True)
+    assert not found.is_local
 
 
 @pytest.mark.parametrize(

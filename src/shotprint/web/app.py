@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import math
 import tempfile
-import threading
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
@@ -23,10 +19,8 @@ from starlette.exceptions import HTTPException
 
 import shotprint
 from shotprint.evidence import PAIR
-from shotprint.recognition import OnnxModel
 from shotprint.recognition.journal import to_recording
 from shotprint.recognition.likelihoods import compare_recordings, find_calibration
-from shotprint.verbal import read_scale
 from shotprint.web.corrections import check_correction, list_effective
 from shotprint.web.exports import (
     EXPORTS,
@@ -42,7 +36,7 @@ from shotprint.web.exports import (
 )
 from shotprint.web.gate import COOKIE, Gate
 from shotprint.web.intake import Refused, clean_name, find_allowed, keep
-from shotprint.web.jobs import JobRunner, place_database
+from shotprint.web.service import Service, format_metrics, show_job
 from shotprint.web.settings import ServiceSettings
 from shotprint.web.sounds import (
     MAX_EXCERPT_S,
@@ -52,8 +46,7 @@ from shotprint.web.sounds import (
     format_excerpt,
     measure_peaks,
 )
-from shotprint.web.store import Shelf, Store, tell_time
-from shotprint.weights import shipped_model
+from shotprint.web.store import tell_time
 
 PAGE = Path(__file__).parent / "page"
 RETRY_S = 2
@@ -61,7 +54,6 @@ EVENT_S = 0.2
 MAX_S = 1e6
 SWEEP_S = 600.0
 PICTURES = ("confusion", "reliability", "validation")
-JOB = ("id", "state", "progress", "error", "sha256", "name")
 Seconds = Annotated[float, Query(ge=0, le=MAX_S)]
 _ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"description": text}
@@ -97,102 +89,6 @@ class NewCorrection(_Strict):
     end_s: Annotated[float, Field(ge=0, le=MAX_S)] | None = None
     label: Annotated[str, Field(max_length=200), AfterValidator(tidy)] | None = None
     who: Annotated[str, Field(max_length=100)] | None = None
-
-
-class Service:
-    """What the routes share."""
-
-    def __init__(self, settings: ServiceSettings) -> None:
-        self.settings = settings
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        self.store = Store(place_database(settings.folder))
-        self.shelf = Shelf(settings.folder)
-        self.runner = JobRunner(self.store, self.shelf, settings)
-        self.model_path = settings.model or shipped_model()
-        self.model = OnnxModel(self.model_path)
-        self.scale = read_scale()
-        self.reporting = threading.Semaphore(1)
-        self.drawing = threading.Semaphore(2)
-        self.correcting = threading.Lock()  # what is corrected must still be so when it is written
-        self.started = time.monotonic()
-        self.n_requests: dict[tuple[str, int], int] = {}
-
-    def case(self, case_id: str) -> dict[str, Any]:
-        """Return a case, or refuse."""
-        found = self.store.find_case(case_id)
-        if found is None:
-            raise Refused(404, "there is no such case; GET /api/cases lists them")
-        return found
-
-    def recording(self, case_id: str, recording_id: str) -> dict[str, Any]:
-        """Return a recording, or refuse."""
-        found = self.store.find_recording(case_id, recording_id)
-        if found is None:
-            raise Refused(404, "there is no such recording in this case; GET the case lists them")
-        return found
-
-    def entry(self, recording: Mapping[str, Any]) -> Entry:
-        """Return a recording with its answer and history."""
-        job = self.store.find_job_of(recording["id"])
-        found = (
-            self.store.find_answer(recording["sha256"], job["setup"])
-            if job and job["setup"]
-            else None
-        )
-        lines = self.store.list_history(recording["case_id"], recording["id"])
-        answer, head = found or (None, {})
-        return Entry(recording, answer, head, lines, job["error"] if job else None)
-
-    def show_recording(self, recording: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a recording as the API states it."""
-        entry = self.entry(recording)
-        facts = dict.fromkeys(("duration_s", "sample_rate_hz", "channels"))
-        n_shots = None
-        if entry.answer is not None:
-            facts = {name: entry.answer["recording"][name] for name in facts}
-            n_shots = sum(not shot["deleted"] for shot in entry.shots)
-        own = {name: recording[name] for name in ("id", "name", "sha256")}
-        return {
-            **own,
-            **facts,
-            "job": show_job(self.store.find_job_of(recording["id"])),
-            "n_shots": n_shots,
-        }
-
-    def playback(self, case_id: str, recording_id: str) -> Path:
-        """Return the playback copy of a recording, or refuse."""
-        recording = self.recording(case_id, recording_id)
-        path = self.shelf.place_made(recording["sha256"], ".flac")
-        if not path.exists():
-            raise Refused(409, "the recording is not prepared yet; wait until its job is done")
-        return path
-
-    def queue(self, sha256: str, name: str, case_id: str | None, who: str) -> dict[str, Any]:
-        """Queue a job, or refuse."""
-        job = self.store.add_job(sha256, name, self.settings.max_queue, case_id, who)
-        if job is None:
-            if not self.store.holds(sha256):
-                self.shelf.remove(sha256, older_than=math.inf)
-            raise Refused(429, f"{self.settings.max_queue} recordings are waiting; try again later")
-        self.runner.wake()
-        return job
-
-    def sweep(self) -> None:
-        """Delete uploads that no case holds and that are older than the settings allow."""
-        if not self.settings.keep_days:
-            return
-        begin = datetime.now(UTC) - timedelta(days=self.settings.keep_days)
-        before = begin.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        for sha256 in self.store.list_forgettable(before):
-            self.shelf.remove(sha256, older_than=begin.timestamp())
-
-
-def show_job(job: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a job as the API states it."""
-    if job is None:
-        return None
-    shown = {name: job[name] for name in JOB}
-    return {**shown, "case": job["case_id"], "recording": job["recording_id"]}
 
 
 def create_app(settings: ServiceSettings) -> Any:
@@ -278,7 +174,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
     @app.get("/metrics")
     def tell_metrics(request: Request) -> Response:
         return Response(
-            _format_metrics(service, request.app.state.gate.n_refused),
+            format_metrics(service, request.app.state.gate.n_refused),
             media_type="text/plain; version=0.0.4",
         )
 
@@ -324,30 +220,6 @@ def _add_facts(app: FastAPI, service: Service) -> None:
 def _find_beside(model: Path, ending: str) -> Path | None:
     path = model.with_name(f"{model.stem}{ending}")
     return path if path.is_file() else None
-
-
-def _format_metrics(service: Service, n_refused: int) -> str:
-    counts = service.store.count_jobs()
-    lines = ["# TYPE shotprint_jobs gauge"]
-    lines += [
-        f'shotprint_jobs{{state="{state}"}} {counts.get(state, 0)}'
-        for state in ("queued", "running", "done", "failed", "cancelled")
-    ]
-    lines.append("# TYPE shotprint_requests_total counter")
-    lines += [
-        f'shotprint_requests_total{{method="{method}",status="{status}"}} {n}'
-        for (method, status), n in sorted(service.n_requests.items())
-    ]
-    facts = {
-        "refused_requests_total counter": n_refused,
-        "workers_replaced_total counter": service.runner.n_killed,
-        "stored_bytes gauge": service.shelf.measure(),
-        "uptime_seconds gauge": round(time.monotonic() - service.started, 1),
-    }
-    for fact, value in facts.items():
-        name = fact.split()[0]
-        lines += [f"# TYPE shotprint_{fact}", f"shotprint_{name} {value}"]
-    return "\n".join(lines) + "\n"
 
 
 def _name(who: str | None, header: str | None) -> str:

@@ -83,13 +83,16 @@ class Entry(NamedTuple):
 
     @property
     def corrected(self) -> RecordingResult:
-        """The answer with the shots as corrected; what a correction changed has no probability."""
+        """The answer with the shots as corrected; a gun that a person named has probability 1."""
         shots = []
         for shot in self.shots:
             if shot["deleted"]:
                 continue
-            if shot["origin"] == "machine":
-                shots.append(self.machine.shots[int(shot["id"][1:])])
+            own = shot["machine"]
+            if own is not None and shot["label"] == own["label"]:
+                heard = self.machine.shots[int(shot["id"][1:])]
+                times = {"onset_s": shot["onset_s"], "end_s": shot["end_s"]}
+                shots.append(dataclasses.replace(heard, **times))
                 continue
             label = shot["label"] or "unknown"
             shots.append(
