@@ -17,9 +17,11 @@ from shotprint.detection import (
     find_shots,
     measure_shot,
 )
+from shotprint.detection.judging import EVIDENCE, LIKENESS, Judge
 from shotprint.detection.picking import MIN_GAP_FRAMES, pick_onsets
 from shotprint.detection.sections import AHEAD_S, BACK_S
 from shotprint.errors import RecordingError, ShotprintError
+from shotprint.weights import shipped_detector
 from sounds import encode
 from toy import make_shots, write_bursts, write_toy_detector
 
@@ -67,6 +69,32 @@ def test_a_plateau_is_one_shot_and_nothing_is_none():
     assert pick_onsets(make_logits(50, {20: 3.0, 21: 3.0}), 0.5).place.tolist() == [20]
     assert pick_onsets(np.full(50, -9, np.float32), 0.5).place.tolist() == []
     assert pick_onsets(np.zeros(0, np.float32), 0.5).place.tolist() == []
+
+
+# judging
+
+
+def test_what_is_unknown_counts_at_its_best():
+    """The bound is one: no likeness gives more, and some likeness gives as much to one tree."""
+    judge = Judge.from_mapping(OnnxDetector(shipped_detector()).metadata.judge)
+    rng = np.random.default_rng(3)
+    evidence = rng.normal(0, 8, (40, len(EVIDENCE)))
+    most = judge.score(evidence, unknown=LIKENESS)
+    grid = np.sort(judge.nodes["value"][judge.nodes["feature"] == LIKENESS])
+    grid = np.append(grid, grid[-1] + 1)
+    known = np.array([judge.score(replace_likeness(evidence, value)) for value in grid])
+    assert (most >= known.max(axis=0) - 1e-9).all()
+    assert (most > known.min(axis=0)).any()
+    last = int(judge.roots[-1])
+    tree = Judge(judge.nodes[last:], np.array([0]), 0.0)
+    alone = np.array([tree.score(replace_likeness(evidence, value)) for value in grid])
+    assert tree.score(evidence, unknown=LIKENESS) == pytest.approx(alone.max(axis=0))
+
+
+def replace_likeness(evidence, value):
+    changed = evidence.copy()
+    changed[:, LIKENESS] = value
+    return changed
 
 
 # sections

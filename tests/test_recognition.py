@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from shotprint.audio import find_recordings, read, write_wav
-from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames
-from shotprint.detection import Detector, Listening, OnnxDetector
+from shotprint.audio import find_recordings, read, resample, write_wav
+from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames, place_clips
+from shotprint.detection import DetectedShot, Detector, Listening, OnnxDetector, Section
 from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.listening import BLOCK_S, listen
-from shotprint.recognition.shots import average
+from shotprint.recognition.recognizer import NO_SHOT
+from shotprint.recognition.shots import average, cut_shots
+from shotprint.weights import shipped_model
 from toy import TOY_LABELS, make_shot, write_bursts, write_shots, write_toy_detector
 
 GUNS = (Firearm("a", "", "9 mm", "pistol"), Firearm("b", "", "9 mm", "rifle"))
@@ -82,6 +84,44 @@ def test_an_answer_is_the_mean_of_the_log_probabilities_of_its_clips(tmp_path, t
     assert result.label == TOY_LABELS[int(expected.argmax())]
     assert result.probability == result.candidates[0].probability == max(found.values())
     assert (result.duration_s, result.sample_rate_hz, result.channels) == (2.0, 48000, 2)
+
+
+def test_a_recording_without_shots_is_answered_from_its_loudest_sounds(tmp_path, toy_detector):
+    """It is read once; the answer is that of one read for nothing else."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.01, (2, 3 * 44100)) * np.hanning(3 * 44100)
+    write_wav(tmp_path / "a.wav", noise.astype(np.float32), 44100)
+    model = OnnxModel(shipped_model())
+    for channel in ("mix", "each"):
+        settings = RecognitionSettings(channel)
+        whole = Recognizer(model, settings).recognize_file(tmp_path / "a.wav")
+        found = Recognizer(model, settings, Detector(OnnxDetector(toy_detector)))
+        result = found.recognize_file(tmp_path / "a.wav")
+        assert (result.shots, whole.shots) == ((), ())
+        assert result.warnings[0] == NO_SHOT
+        assert result.duration_s == 3.0
+        probabilities = [[each.probability for each in r.candidates] for r in (result, whole)]
+        assert probabilities[0] == pytest.approx(probabilities[1], abs=1e-6)
+
+
+@pytest.mark.parametrize(("rate_hz", "start"), [(44100, 0), (44100, 12345), (8000, 4001)])
+def test_clips_of_shots_are_those_of_the_recording_resampled_whole(rate_hz, start):
+    """Also where they overlap, where a section begins later, and beyond the ends."""
+    rng = np.random.default_rng(1)
+    waveform = rng.normal(0, 0.1, (2, 6 * rate_hz)).astype(np.float32)
+    onsets_s = [start / rate_hz + at_s for at_s in (0.05, 1.2, 1.27, 1.9)] + [5.9]
+    section = Section(0 if start == 0 else 1, waveform[:, start:], rate_hz, start, start, 1, True)
+    rule = ClipRule(short_length_s=0.5)
+    shots = [DetectedShot(at_s, at_s + 0.1, 0.9, -3.0, False) for at_s in onsets_s]
+    whole = resample(waveform, rate_hz, 32000)
+    places = np.array([round(at_s * 32000) for at_s in onsets_s])
+    for clips, view in zip(cut_shots(section, shots, 32000, rule.views), rule.views, strict=True):
+        starts = place_clips(places, whole.shape[1], 32000, view)
+        length = round(view.length_s * 32000)
+        for shot, begin in enumerate(starts.tolist()):
+            missing = max(0, round((start / rate_hz + 0.02) * 32000) - begin) if start else 0
+            expected = whole[:, begin + missing : begin + length]
+            assert clips[:, shot, missing:] == pytest.approx(expected, abs=2e-4)
 
 
 def test_calibre_and_category_are_sums_over_models(tmp_path, toy_model):

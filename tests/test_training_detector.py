@@ -419,19 +419,18 @@ def test_evidence_shows_an_echo() -> None:
     waveform[shift:] += np.float32(0.3) * waveform[:-shift]
     moments = np.array([0.5, 0.8, 1.3, 1.6]) / labelling.FRAME_S
     logits = np.zeros((2, 750), np.float32)
-    likeness = np.arange(4.0)
-    evidence = gather_evidence(waveform, logits, moments, likeness)
+    evidence = gather_evidence(waveform, logits, moments)
     (column,) = (i for i, name in enumerate(EVIDENCE) if name.startswith("how much duller"))
     echo = evidence[:, column]
     assert echo[:3].tolist() == [0, 0, 0]  # the first echo has no other beside it yet
     assert 5 < echo[3] < 15
     own = evidence[:, EVIDENCE.index("peak of the sound's first difference, dB")]
     assert own[1] < own[0] - 5
-    assert evidence[:, LIKENESS].tolist() == [0, 1, 2, 3]
+    assert evidence[:, LIKENESS].tolist() == [0, 0, 0, 0]
     assert -15 < evidence[2, column + 2] < -5  # the second echo follows the second shot
-    earlier = gather_evidence(waveform[: round(2.2 * RATE_HZ)], logits, moments[:3], likeness[:3])
+    earlier = gather_evidence(waveform[: round(2.2 * RATE_HZ)], logits, moments[:3])
     assert (evidence[:3] == earlier).all()
-    assert gather_evidence(waveform, logits, moments[:0], likeness[:0]).shape == (0, len(EVIDENCE))
+    assert gather_evidence(waveform, logits, moments[:0]).shape == (0, len(EVIDENCE))
 
 
 def test_the_command_makes_a_detector_that_detects(

@@ -25,6 +25,9 @@ FLOOR_DB = 60.0
 """Levels further than this below the recording's loudest frame count as equal: a rise out of
 digital silence is no steeper than one out of room noise."""
 
+MIN_RISE_DB = 3.0
+"""What rises less is no onset, the strongest one excepted."""
+
 SPAN_FRAMES = 1 << 16
 """Frames rated at a time; hours of recording are rated in bounded memory."""
 
@@ -145,16 +148,17 @@ def pick_onset_frames(power: NDArray[np.float64], rule: ClipRule) -> NDArray[np.
     if top == 0 or len(power) <= round(AFTER_S / FRAME_S):
         return np.zeros(1, dtype=np.int64)
     lowest = max(float(power.min()), top * 10 ** (-FLOOR_DB / 10))
-    strength = np.empty_like(power)
+    strength, is_steep = np.empty_like(power), np.empty(len(power), bool)
     for start in range(0, len(power), SPAN_FRAMES):
         stop = min(start + SPAN_FRAMES, len(power))
-        strength[start:stop] = _rate_onsets(power, lowest, start, stop)[0]
+        strength[start:stop], rise = _rate_onsets(power, lowest, start, stop)
+        is_steep[start:stop] = rise >= MIN_RISE_DB
     gap = max(1, round(rule.min_gap_s / FRAME_S))
     onsets: list[int] = []
     for _ in range(rule.max_clips):
         best = int(strength.argmax())
         is_spent = not np.isfinite(strength[best])
-        if is_spent or (onsets and _rate_onsets(power, lowest, best, best + 1)[1][0] < 3.0):
+        if is_spent or (onsets and not is_steep[best]):
             break
         onsets.append(best)
         strength[max(0, best - gap) : best + gap + 1] = -np.inf
@@ -205,7 +209,12 @@ def place_clips(
     return np.clip(starts, 0, n_samples - length)
 
 
-def cut_clips(waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule) -> Clips:
+def cut_clips(
+    waveform: NDArray[np.float32],
+    sample_rate_hz: int,
+    rule: ClipRule,
+    onsets: NDArray[np.int64] | None = None,
+) -> Clips:
     """Cut the clips of a recording around its strongest onsets.
 
     A clip that would reach over an end of the recording is moved inside; a recording shorter
@@ -214,12 +223,14 @@ def cut_clips(waveform: NDArray[np.float32], sample_rate_hz: int, rule: ClipRule
     Parameters
     ----------
     waveform : (n_samples,) float32
+    onsets : of `find_onsets`, if they were found already
 
     Returns
     -------
     Clips with waveforms (n_clips, length) or, for ``length_s`` 0, (1, n_samples)
     """
-    onsets = find_onsets(waveform, sample_rate_hz, rule)
+    if onsets is None:
+        onsets = find_onsets(waveform, sample_rate_hz, rule)
     if rule.length_s == 0:
         return Clips(waveform[None], np.zeros(1, np.int64), onsets[:1])
     starts = place_clips(onsets, len(waveform), sample_rate_hz, rule)
@@ -244,7 +255,10 @@ def normalize_level(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
     ----------
     waveforms : (…, n_samples), not empty
     """
-    centred = waveforms - waveforms.mean(axis=-1, keepdims=True, dtype=np.float32)
-    peak = np.abs(centred).max(axis=-1, keepdims=True)
-    normalized: NDArray[np.float32] = centred / np.maximum(peak, np.float32(1e-6))
-    return normalized * np.float32(0.5)
+    centred: NDArray[np.float32] = waveforms - waveforms.mean(
+        axis=-1, keepdims=True, dtype=np.float32
+    )
+    highest = centred.max(axis=-1, keepdims=True)
+    peak = np.maximum(highest, -centred.min(axis=-1, keepdims=True))
+    centred /= 2 * np.maximum(peak, np.float32(1e-6))
+    return centred

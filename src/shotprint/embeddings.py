@@ -101,9 +101,11 @@ def _embed_shots(
     def work(section: Any) -> Any:
         return answer_section(section, detector, model)
 
-    heard, shots = hear_shots(recording.path, listening, work, run)
+    reading, shots = hear_shots(recording.path, listening, work, run)
     found, bursts = to_results([shot.detected for shot in shots])
-    result = RecordingResult(recording.name, sha256, **vars(heard), shots=found, bursts=bursts)
+    result = RecordingResult(
+        recording.name, sha256, **vars(reading.heard), shots=found, bursts=bursts
+    )
     rows = []
     for number, shot in enumerate(shots, start=1):
         facts = {

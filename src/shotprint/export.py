@@ -201,7 +201,7 @@ def _fuse_norms(network: nn.Module) -> nn.Module:
     """Let convolutions do the work of the batch norms behind them (`conv`, `norm`)."""
     for module in network.modules():
         norm: Any = getattr(module, "norm", None)
-        if isinstance(norm, nn.BatchNorm1d):
+        if isinstance(norm, nn.BatchNorm2d):
             conv: Any = module.conv
             module.conv = fuse_conv_bn_eval(conv, norm)
             module.norm = nn.Identity()

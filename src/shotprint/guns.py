@@ -65,20 +65,22 @@ def compute_set_likelihoods(probabilities: Floats, sets: list[tuple[int, ...]]) 
     """
     n = len(probabilities)
     floor = np.maximum(probabilities, 1e-9)
-    results = []
-    for labels in sets:
-        size = len(labels)
-        whole = floor[:, labels].sum(axis=1)
-        share = 0.0  # of dealings in which each gun fired, weighted by their likelihood
+    results = np.empty(len(sets))
+    sizes = np.array([len(labels) for labels in sets])
+    for size in np.unique(sizes).tolist():
+        places = np.flatnonzero(sizes == size)
+        own = floor[:, np.array([sets[place] for place in places])]  # (n_shots, n_sets, size)
+        whole = own.sum(axis=2)
+        share = np.zeros(len(places))  # of dealings in which each gun fired, by their likelihood
         dealings = 0.0
         for used in range(1, size + 1):
             sign = (-1) ** (size - used)
             dealings += sign * math.comb(size, used) * (used / size) ** n
-            for some in combinations(labels, used):
-                share += sign * math.exp(np.log(floor[:, some].sum(axis=1) / whole).sum())
-        likelihood = np.log(whole / size).sum() + math.log(max(share, _TINY) / dealings)
-        results.append(likelihood)
-    return np.array(results)
+            for some in combinations(range(size), used):
+                share += sign * np.exp(np.log(own[:, :, some].sum(axis=2) / whole).sum(axis=0))
+        likelihood = np.log(np.maximum(share, _TINY) / dealings)
+        results[places] = np.log(whole / size).sum(axis=0) + likelihood
+    return results
 
 
 def weigh_sets(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shotprint.audio import Audio, require_length, require_sound, resample, stream
 from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
-from shotprint.detection.judging import Judge, cut_candidates, gather_evidence
+from shotprint.detection.judging import LIKENESS, Judge, cut_candidates, gather_evidence
 from shotprint.detection.model import DetectorModel
 from shotprint.detection.picking import Onsets, pick_onsets
 from shotprint.detection.sections import SECTION_S, Section, cut_sections
@@ -89,6 +89,9 @@ class Detector:
     ) -> Onsets:
         """Return the candidates with the probability that the judge gives them.
 
+        Its clip is listened to where that can make a candidate a shot; else the probability is
+        the most that it could be, which is below the threshold.
+
         Parameters
         ----------
         logits, waveform : of `hear`
@@ -99,10 +102,14 @@ class Detector:
         is_asked = found.place >= first
         if self._judge is not None:
             is_judged = is_asked & (found.place < (len(logits[0]) if last is None else last))
-            likeness = np.zeros(len(is_asked), np.float32)
-            likeness[is_judged] = self.model.rate(cut_candidates(waveform, found.moment[is_judged]))
-            evidence = gather_evidence(waveform, logits, found.moment, likeness)[is_judged]
-            found.probability[is_judged] = 1 / (1 + np.exp(-self._judge.score(evidence)))
+            evidence = gather_evidence(waveform, logits, found.moment)[is_judged]
+            log_odds = self._judge.score(evidence, unknown=LIKENESS)
+            hopeful = log_odds >= np.log(self.threshold / (1 - self.threshold))
+            if hopeful.any():
+                clips = cut_candidates(waveform, found.moment[is_judged][hopeful])
+                evidence[hopeful, LIKENESS] = self.model.rate(clips)
+                log_odds[hopeful] = self._judge.score(evidence[hopeful])
+            found.probability[is_judged] = 1 / (1 + np.exp(-log_odds))
         return Onsets(found.place[is_asked], found.moment[is_asked], found.probability[is_asked])
 
     def find(self, section: Section) -> list[DetectedShot]:
@@ -160,7 +167,8 @@ def open_blocks(
 class Reading:
     """A recording read section by section; what it is like is known at the end.
 
-    Iterate once; then `heard` tells what was heard.
+    Iterate once; then `heard` tells what was heard, and `whole` is the recording where it is a
+    single section, else None.
 
     Raises
     ------
@@ -168,6 +176,7 @@ class Reading:
     """
 
     heard: Heard
+    whole: Section | None = None
 
     def __init__(
         self,
@@ -191,7 +200,9 @@ class Reading:
                 n_samples += block.waveform.shape[1]
                 yield block
 
-        yield from cut_sections(watch(), self._listening.section_s)
+        for section in cut_sections(watch(), self._listening.section_s):
+            self.whole = section if section.is_whole else None
+            yield section
         block = last[0]
         if n_samples == block.waveform.shape[1]:
             require_length(block, self._path)

@@ -9,6 +9,7 @@ that a live stream is judged as a file is.
 """
 
 import base64
+import functools
 import itertools
 import zlib
 from collections.abc import Mapping
@@ -86,12 +87,7 @@ def cut_candidates(waveform: Floats, moments: NDArray[np.float64]) -> Floats:
     return normalize_level(clips) if len(clips) else clips
 
 
-def gather_evidence(
-    waveform: Floats,
-    logits: Floats,
-    moments: NDArray[np.float64],
-    likeness: NDArray[np.floating[Any]],
-) -> Evidence:
+def gather_evidence(waveform: Floats, logits: Floats, moments: NDArray[np.float64]) -> Evidence:
     """Measure each candidate and compare it with those before.
 
     Parameters
@@ -99,16 +95,15 @@ def gather_evidence(
     waveform : (n_samples,) at the detector's rate
     logits : (2, n_frames) of the experts, far and near
     moments : (n,) rising, in frames
-    likeness : (n,) of the clips of `cut_candidates`
 
     Returns
     -------
-    (n, len(EVIDENCE))
+    (n, len(EVIDENCE)), the likeness 0: what the clips of `cut_candidates` are like is asked apart
     """
     times_s = np.maximum(moments, 0.0) * DETECTOR.hop_length / DETECTOR.sample_rate_hz
     own, after = _measure(waveform, logits, times_s)
     rows = [
-        np.concatenate([own[place], _compare(own, times_s, place), after[place], [likeness[place]]])
+        np.concatenate([own[place], _compare(own, times_s, place), after[place], [0.0]])
         for place in range(len(moments))
     ]
     return np.array(rows).reshape(len(moments), len(EVIDENCE))
@@ -215,20 +210,41 @@ class Judge:
     roots: NDArray[np.int64]
     baseline: float
 
-    def score(self, evidence: Evidence) -> NDArray[np.float64]:
-        """Return the log-odds of each candidate, (n,), for (n, len(EVIDENCE))."""
-        at = np.broadcast_to(self.roots, (len(evidence), len(self.roots)))
-        rows = np.arange(len(evidence))[:, None]
-        while True:
-            node = self.nodes[at]
-            is_leaf = node["feature"] < 0
-            if is_leaf.all():
-                break
-            goes_left = evidence[rows, np.maximum(node["feature"], 0)] <= node["value"]
-            child = self.roots + np.where(goes_left, node["left"], node["right"])
-            at = np.where(is_leaf, at, child)
-        scores: NDArray[np.float64] = self.baseline + node["value"].sum(axis=1, dtype=np.float64)
+    def score(self, evidence: Evidence, unknown: int | None = None) -> NDArray[np.float64]:
+        """Return the log-odds of each candidate, (n,), for (n, len(EVIDENCE)).
+
+        Parameters
+        ----------
+        unknown : a kind of evidence that was not gathered; the log-odds are then the most that
+            there could be, whatever it is
+        """
+        values = np.broadcast_to(self.nodes["value"], (len(evidence), len(self.nodes))).copy()
+        for places, left, right in self._levels:
+            feature, limit = self.nodes["feature"][places], self.nodes["value"][places]
+            low, high = values[:, left], values[:, right]
+            result = np.where(evidence[:, feature] <= limit, low, high)
+            if unknown is not None:
+                is_unknown = feature == unknown
+                result[:, is_unknown] = np.maximum(low[:, is_unknown], high[:, is_unknown])
+            values[:, places] = result
+        scores: NDArray[np.float64] = self.baseline + values[:, self.roots].sum(
+            axis=1, dtype=np.float64
+        )
         return scores
+
+    @functools.cached_property
+    def _levels(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Return the nodes that ask, those nearest to the leaves first, with left and right."""
+        n_nodes = len(self.nodes)
+        first = np.repeat(self.roots, np.diff(np.append(self.roots, n_nodes)))
+        left, right = first + self.nodes["left"], first + self.nodes["right"]
+        asks = self.nodes["feature"] >= 0
+        levels, places = [], self.roots[asks[self.roots]]
+        while len(places):
+            levels.append((places, left[places], right[places]))
+            below = np.concatenate([left[places], right[places]])
+            places = below[asks[below]]
+        return levels[::-1]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""

@@ -53,6 +53,11 @@ class Section:
     def is_first(self) -> bool:
         return self.index == 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole recording."""
+        return self.is_first and self.is_last
+
 
 def cut_sections(blocks: Iterable[Audio], section_s: float = SECTION_S) -> Iterator[Section]:
     """Cut blocks of any length into sections; memory is bounded by a block and a section.

@@ -37,9 +37,11 @@ def search(
     ------
     RecordingError : it cannot be read, or is silent
     """
-    heard, shots = hear_shots(recording.path, listening, detector.find, run)
+    reading, shots = hear_shots(recording.path, listening, detector.find, run)
     found, bursts = to_results(shots)
-    return RecordingResult(recording.name, sha256, **vars(heard), shots=found, bursts=bursts)
+    return RecordingResult(
+        recording.name, sha256, **vars(reading.heard), shots=found, bursts=bursts
+    )
 
 
 def collect(

@@ -31,6 +31,7 @@ BAND_WIDTH_HZ = 500.0
 BAND_DEPTH_DB = 60.0
 PEAK_PART_S = 0.1
 NEAR_PEAK = 0.99
+BLOCK = 64  # samples whose energy is summed first
 _TINY = 1e-12
 
 
@@ -157,12 +158,13 @@ def measure_clips(clips: Floats, sample_rate_hz: int, onset_at_s: float) -> Floa
     of what stands before the onset over the peak, at least −120.
     """
     clips = clips - clips.mean(axis=1, keepdims=True)
-    peak = np.abs(clips).max(axis=1)
+    places = np.abs(clips).argmax(axis=1)
+    peak = np.abs(clips[np.arange(len(clips)), places])
     return np.stack(
         [
             _to_db(peak),
             _measure_band(clips, sample_rate_hz),
-            _measure_clipping(clips, peak, sample_rate_hz),
+            _measure_clipping(clips, places, sample_rate_hz),
             _measure_decay(clips, sample_rate_hz),
             _measure_noise(clips, peak, round(0.8 * onset_at_s * sample_rate_hz)),
         ],
@@ -171,7 +173,8 @@ def measure_clips(clips: Floats, sample_rate_hz: int, onset_at_s: float) -> Floa
 
 
 def _measure_band(clips: Floats, sample_rate_hz: int) -> NDArray[np.float64]:
-    power = np.abs(np.fft.rfft(clips)) ** 2
+    spectrum = np.fft.rfft(clips)
+    power = spectrum.real**2 + spectrum.imag**2
     n_bins = max(1, round(BAND_WIDTH_HZ * clips.shape[1] / sample_rate_hz))
     n_bands = max(1, power.shape[1] // n_bins)
     bands = power[:, : n_bands * n_bins].reshape(len(clips), n_bands, -1).mean(axis=2)
@@ -179,20 +182,34 @@ def _measure_band(clips: Floats, sample_rate_hz: int) -> NDArray[np.float64]:
     return np.asarray((n_bands - strong[:, ::-1].argmax(axis=1)) * BAND_WIDTH_HZ)
 
 
-def _measure_clipping(clips: Floats, peak: Floats, sample_rate_hz: int) -> NDArray[np.float64]:
+def _measure_clipping(
+    clips: Floats, places: NDArray[np.int64], sample_rate_hz: int
+) -> NDArray[np.float64]:
     half = round(PEAK_PART_S * sample_rate_hz / 2)
     shares = []
-    for clip, height, place in zip(clips, peak, np.abs(clips).argmax(axis=1), strict=True):
+    for clip, place in zip(clips, places.tolist(), strict=True):
         part = np.abs(clip[max(0, place - half) : place + half])
-        shares.append(float((part >= NEAR_PEAK * height).mean()))
+        shares.append(float((part >= NEAR_PEAK * abs(clip[place])).mean()))
     return np.array(shares)
 
 
 def _measure_decay(clips: Floats, sample_rate_hz: int) -> NDArray[np.float64]:
-    left = np.cumsum(clips[:, ::-1].astype(np.float64) ** 2, axis=1)[:, ::-1]
-    left = left / np.maximum(left[:, :1], _TINY)
-    begin, end = ((left >= 10 ** (db / 10)).sum(axis=1) for db in (-5, -25))
-    return np.asarray((end - begin) / sample_rate_hz)
+    blocks = np.pad(clips, ((0, 0), (0, -clips.shape[1] % BLOCK))).reshape(len(clips), -1, BLOCK)
+    gone = np.cumsum(np.einsum("ijk,ijk->ij", blocks, blocks), axis=1, dtype=np.float64)
+    ends = np.array(
+        [
+            [_find_energy(each, total, total[-1] * (1 - 10 ** (db / 10))) for db in (-5, -25)]
+            for each, total in zip(blocks, gone, strict=True)
+        ]
+    )
+    return np.asarray((ends[:, 1] - ends[:, 0]) / sample_rate_hz)
+
+
+def _find_energy(blocks: Floats, gone: NDArray[np.float64], energy: float) -> int:
+    """Return the sample by which an energy is gone, of (n, BLOCK) whose energies sum to `gone`."""
+    block = int(np.searchsorted(gone, energy))
+    missing = energy - (gone[block - 1] if block else 0.0)
+    return block * BLOCK + int(np.searchsorted(np.cumsum(blocks[block] ** 2), missing))
 
 
 def _measure_noise(clips: Floats, peak: Floats, n_before: int) -> NDArray[np.float64]:

@@ -1,6 +1,5 @@
 """Likelihood ratios of recognised recordings, by the calibrations that a model file holds."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ def find_calibration(
             f"the model {metadata.name} holds likelihood ratios for {known}, not for {hypothesis}; "
             "calibrate it (shotprint calibrate, export --calibration)"
         )
-    return LikelihoodCalibration.from_json(json.dumps(metadata.evidence[hypothesis]))
+    return metadata.likelihoods[hypothesis]
 
 
 def rate_recording(

@@ -12,6 +12,7 @@ from shotprint.clips import (
     compute_power,
     count_frame_samples,
     cut_clips,
+    find_onsets,
     pick_onset_frames,
 )
 from shotprint.clips import place_clips as place_starts
@@ -56,10 +57,7 @@ def listen(
     if second is None:
         require_length(first, path)
         require_sound(first, path)
-        for waveform in _channels_with_sound(first.waveform):
-            for view in metadata.clip_rule.views:
-                clips = cut_clips(waveform, rate_hz, view).waveforms
-                take(_lengthen(clips, metadata.min_samples))
+        take_clips(first.waveform, metadata, take)
         return describe_heard(first, first.waveform.shape[1])
     blocks = _chain(first, second, blocks)
     if metadata.clip_rule.length_s == 0:
@@ -71,6 +69,16 @@ def listen(
         for view in metadata.clip_rule.views:
             take(_cut_loudest(read_blocks(), powers, n_samples, rate_hz, view))
     return describe_heard(last, n_samples)
+
+
+def take_clips(waveform: Floats, metadata: ModelMetadata, take: Callable[[Floats], None]) -> None:
+    """Cut the clips of a recording (n_channels, n_samples) at the model's rate; see `listen`."""
+    rate_hz, rule = metadata.sample_rate_hz, metadata.clip_rule
+    for channel in _channels_with_sound(waveform):
+        onsets = find_onsets(channel, rate_hz, rule)
+        for view in rule.views:
+            clips = cut_clips(channel, rate_hz, view, onsets).waveforms
+            take(_lengthen(clips, metadata.min_samples))
 
 
 def _chain(first: Audio, second: Audio, others: Iterator[Audio]) -> Iterator[Audio]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from shotprint.calibration import NO_CALIBRATION, check_calibration
 from shotprint.clips import ClipRule, normalize_level
 from shotprint.errors import ShotprintError
+from shotprint.evidence import LikelihoodCalibration
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.inference import open_session, parse_metadata, read_metadata_text
@@ -112,6 +113,14 @@ class ModelMetadata:
             raise ShotprintError(
                 f"the model {self.name} has a judgement that is none ({error}); calibrate again"
             ) from None
+
+    @functools.cached_property
+    def likelihoods(self) -> Mapping[str, LikelihoodCalibration]:
+        """What `evidence` holds, read; ShotprintError where it is damaged."""
+        return {
+            hypothesis: LikelihoodCalibration.from_json(json.dumps(content))
+            for hypothesis, content in self.evidence.items()
+        }
 
     def with_firearms(self, firearms: Mapping[str, Firearm]) -> "ModelMetadata":
         """Return it with calibres and categories of another table, where that has the label."""

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from shotprint.audio import FoundRecording
+from shotprint.audio import FoundRecording, resample
 from shotprint.audio.channels import parse_channel
 from shotprint.calibration import combine_recordings
 from shotprint.decisions import LEVEL
-from shotprint.detection import Detector, Heard, Listening, Section
+from shotprint.detection import Detector, Heard, Listening, Reading, Section
 from shotprint.errors import ShotprintError
 from shotprint.recognition.enrolment import EnrolledGuns
 from shotprint.recognition.journal import Journal
 from shotprint.recognition.judgement import explain_unusual, join_traits
-from shotprint.recognition.listening import listen
+from shotprint.recognition.listening import listen, take_clips
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.results import (
     CombinedResult,
@@ -193,17 +193,19 @@ class Recognizer:
 
     def _answer(self, recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
         shots: list[AnsweredShot] = []
+        reading: Reading | None = None
         warnings = self._warn_of_training(sha256)
         if self.detector is not None:
             work = functools.partial(self._answer_section, self.detector, sha256)
-            heard, shots = hear_shots(recording.path, self._listening, work, run)
+            reading, shots = hear_shots(recording.path, self._listening, work, run)
+            heard = reading.heard
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
             traits = np.array([shot.traits for shot in shots])
             embeddings = np.array([shot.embedding for shot in shots])
             warnings += () if shots else (NO_SHOT,)
         if not shots:
             heard, log_probabilities, embeddings, traits = self._hear_whole(
-                recording.path, run.check
+                recording.path, run.check, reading
             )
         metadata, level = self.model.metadata, self.settings.level
         answers = [
@@ -230,8 +232,9 @@ class Recognizer:
         self, detector: Detector, sha256: str, section: Section
     ) -> list[AnsweredShot]:
         """Answer a section, or take the answer from the journal."""
-        is_whole = section.is_first and section.is_last
-        journal = None if is_whole or self.enrolled else self.journal  # it keeps no embeddings
+        journal = (
+            None if section.is_whole or self.enrolled else self.journal
+        )  # it keeps no embeddings
         if journal and (done := journal.find_section(sha256, section.index)) is not None:
             return done
         shots = answer_section(section, detector, self.model)
@@ -242,16 +245,24 @@ class Recognizer:
         return shots
 
     def _hear_whole(
-        self, path: Path, check: Callable[[], None]
+        self, path: Path, check: Callable[[], None], reading: Reading | None
     ) -> tuple[Heard, Floats, Floats, Floats]:
-        """Return what was heard; log-probabilities, embeddings, traits of the loudest clips."""
+        """Return what was heard; log-probabilities, embeddings, traits of the loudest clips.
+
+        A recording that was read already, and was one section, is not read again.
+        """
         outputs: list[tuple[Floats, Floats, Floats]] = []
 
         def take(clips: Floats) -> None:
             outputs.append(run_clips(self.model, clips))
 
         metadata = self.model.metadata
-        heard = listen(path, metadata, self._listening, take, check)
+        if reading is None or reading.whole is None:
+            heard = listen(path, metadata, self._listening, take, check)
+        else:
+            heard, whole = reading.heard, reading.whole
+            rates_hz = whole.sample_rate_hz, metadata.sample_rate_hz
+            take_clips(resample(whole.waveform, *rates_hz), metadata, take)
         log_probabilities, embeddings, measures = join_outputs(outputs, metadata)
         traits = join_traits(metadata.judge, embeddings, measures)
         return heard, log_probabilities, embeddings, traits

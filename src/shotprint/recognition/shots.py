@@ -1,7 +1,7 @@
 """From the sections of a recording to recognised shots, and from these to one answer."""
 
 import dataclasses
-import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,6 @@ from shotprint.decisions import LEVEL, Decision, decide
 from shotprint.detection import (
     DetectedShot,
     Detector,
-    Heard,
     Listening,
     Reading,
     Section,
@@ -28,7 +27,7 @@ from shotprint.detection import (
 )
 from shotprint.detection.shots import Timed
 from shotprint.errors import RecordingError
-from shotprint.evidence import PAIR, LikelihoodCalibration
+from shotprint.evidence import PAIR
 from shotprint.guns import CORRELATION, MAX_GUNS, cluster_shots, count_guns
 from shotprint.pairs import compute_pair_scores
 from shotprint.recognition.judgement import (
@@ -87,14 +86,13 @@ def answer_section(section: Section, detector: Detector, model: Model) -> list[A
     shots = detector.find(section)
     if not shots:
         return []
-    to_hz = model.metadata.sample_rate_hz
+    metadata = model.metadata
     outputs = []
-    for view in model.metadata.clip_rule.views:
-        clips = cut_shots(section, shots, to_hz, view)
+    for clips in cut_shots(section, shots, metadata.sample_rate_hz, metadata.clip_rule.views):
         answers = run_clips(model, clips.reshape(-1, clips.shape[2]))
         outputs.append([values.reshape(*clips.shape[:2], -1) for values in answers])
     means = [np.concatenate(part).mean(axis=0) for part in zip(*outputs, strict=True)]
-    traits = join_traits(model.metadata.judge, *means[1:])
+    traits = join_traits(metadata.judge, *means[1:])
     return [AnsweredShot(*each) for each in zip(shots, *means[:2], traits, strict=True)]
 
 
@@ -141,35 +139,56 @@ def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def cut_shots(
-    section: Section, shots: Sequence[DetectedShot], to_hz: int, rule: ClipRule
-) -> Floats:
-    """Cut the clip of each shot at the model's rate: (n_channels, n_shots, n_samples).
+    section: Section, shots: Sequence[DetectedShot], to_hz: int, rules: Sequence[ClipRule]
+) -> list[Floats]:
+    """Cut the clips of each shot at the model's rate: (n_channels, n_shots, n_samples), one a rule.
 
     As `clips.cut_clips` does from the whole recording: moved inside where it would reach over an
-    end of the recording, in the middle of zeros where that is shorter.
+    end of the recording, in the middle of zeros where that is shorter. What clips share is
+    resampled once.
     """
-    from_hz = section.sample_rate_hz
-    length = round(rule.length_s * to_hz)
-    begin = 0 if section.is_first else -section.start_sample  # where the recording begins, ends
-    end = section.waveform.shape[1] if section.is_last else 1 << 62
+    from_hz, start = section.sample_rate_hz, section.start_sample
     scale = to_hz / from_hz
+    step = from_hz // math.gcd(from_hz, to_hz)  # samples that are whole samples at both rates
+    n_samples = round((start + section.waveform.shape[1]) * scale) if section.is_last else 1 << 62
+    onsets = np.array([round((shot.onset_s - section.offset_s) * to_hz) for shot in shots])
+    begins = [place_clips(onsets, n_samples, to_hz, rule) for rule in rules]
+    lengths = [round(rule.length_s * to_hz) for rule in rules]
+    ends = [begin + length for begin, length in zip(begins, lengths, strict=True)]
+    first, last = np.minimum.reduce(begins), np.maximum.reduce(ends)
     margin = round(RESAMPLING_MARGIN_S * from_hz)
-    clips = np.zeros((len(section.waveform), len(shots), length), np.float32)
-    for place, shot in enumerate(shots):
-        onset = round((shot.onset_s - section.start_s) * to_hz)
-        n_samples = round((end - begin) * scale)
-        (start,) = place_clips(
-            np.array([onset - round(begin * scale)]), n_samples, to_hz, rule
-        ) + round(begin * scale)
-        first = max(0, round(start / scale) - margin)
-        last = round((start + length) / scale) + margin
-        part = resample(section.waveform[:, first:last], from_hz, to_hz)
-        shift = int(start) - round(first * scale)
-        source = part[:, max(0, shift) : shift + length]
-        target = max(0, -shift)
-        source = source[:, : length - target]
-        clips[:, place, target : target + source.shape[1]] = source
+    clips = [
+        np.zeros((len(section.waveform), len(shots), length), np.float32) for length in lengths
+    ]
+    for run in _join_spans(first, last):
+        wanted = max(0, int(first[run].min() / scale) - margin)
+        from_sample = max(wanted // step, -(-start // step)) * step
+        to_sample = round(int(last[run].max()) / scale) + margin
+        part = resample(
+            section.waveform[:, from_sample - start : to_sample - start], from_hz, to_hz
+        )
+        shift = from_sample // step * (to_hz * step // from_hz)
+        for cut, begin, length in zip(clips, begins, lengths, strict=True):
+            for shot in run:
+                place = int(begin[shot]) - shift
+                source = part[:, max(0, place) : max(0, place + length)]
+                target = max(0, -place)
+                cut[:, shot, target : target + source.shape[1]] = source
     return clips
+
+
+def _join_spans(first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[list[int]]:
+    """Yield the places of spans that overlap, first to last, in rising order."""
+    run: list[int] = []
+    end = 0
+    for place in np.argsort(first, kind="stable").tolist():
+        if run and first[place] > end:
+            yield run
+            run = []
+        end = max(end, int(last[place])) if run else int(last[place])
+        run.append(place)
+    if run:
+        yield run
 
 
 def hear_shots(
@@ -177,13 +196,13 @@ def hear_shots(
     listening: Listening,
     work: Callable[[Section], Sequence[Shot]],
     run: Run,
-) -> tuple[Heard, list[Shot]]:
+) -> tuple[Reading, list[Shot]]:
     """Join the shots that `work` finds in the sections of a recording; several at a time."""
     reading = Reading(path, listening, run.check)
     shots: list[Shot] = []
     for found in map_sections(reading, work, run.workers, run.ahead):
         append_shots(shots, found)
-    return reading.heard, shots
+    return reading, shots
 
 
 def map_sections(
@@ -303,14 +322,16 @@ def _count_by_pairs(
     probabilities: NDArray[np.float64], metadata: ModelMetadata
 ) -> tuple[int, int, int] | None:
     """Return `GunsResult.by_pairs` of shots (n, n_labels)."""
-    if PAIR not in metadata.evidence or len(probabilities) > MAX_PAIRED:
+    calibration = metadata.likelihoods.get(PAIR)
+    if calibration is None or len(probabilities) > MAX_PAIRED:
         return None
-    calibration = LikelihoodCalibration.from_json(json.dumps(metadata.evidence[PAIR]))
-    found = calibration.apply(compute_pair_scores(probabilities[:, None], probabilities[None]))
-    counts = [
-        min(MAX_GUNS, int(cluster_shots(llrs).max()) + 1)
-        for llrs in (found.llr, found.low, found.high)
-    ]
+    first, second = np.triu_indices(len(probabilities), 1)
+    found = calibration.apply(compute_pair_scores(probabilities[first], probabilities[second]))
+    counts = []
+    for llrs in (found.llr, found.low, found.high):
+        square = np.zeros((len(probabilities), len(probabilities)))
+        square[first, second] = square[second, first] = llrs
+        counts.append(min(MAX_GUNS, int(cluster_shots(square).max()) + 1))
     return counts[0], min(counts), max(counts)
 
 

@@ -128,8 +128,7 @@ def find_candidates(
 ) -> tuple[Times, Evidence, Floats]:
     """Return moments (n,) of candidates, the evidence but for likeness, and their descriptions."""
     found = pick_onsets(logits.max(axis=0), CANDIDATE)
-    unknown = np.zeros(len(found.moment), np.float32)
-    evidence = gather_evidence(waveform, logits, found.moment, unknown)
+    evidence = gather_evidence(waveform, logits, found.moment)
     sounds = likeness.describe_clips(cut_candidates(waveform, found.moment))
     return np.maximum(found.moment, 0.0) * FRAME_S, evidence, sounds
 

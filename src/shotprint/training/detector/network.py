@@ -4,6 +4,9 @@ waveform (12 kHz) → log-mel bands and energies of 1 ms, as they are and less t
 around → a fast path that times (4 ms steps, ±0.1 s) and a slow path that understands (16 ms
 steps, 1.5 s back and 0.5 s ahead: is this an echo of what was heard before?) → one logit a frame.
 
+Layers see a picture of one row, (n, c, 1, n_frames): ONNX Runtime has fast kernels for pictures
+only.
+
 Less their mean, level and the recorder's colour are gone, and a distant shot over a quiet place
 looks like a near one; as they are, an echo is seen to be weaker than its shot. Everything depends
 on a finite surrounding, so that hours are heard in pieces with the same result.
@@ -40,29 +43,30 @@ class DetectorNetwork(nn.Module):
         self.recall = Residual(width, N_BACK, looks_back=True)
         self.join = Layer(2 * width, width, 1)
         self.judge = nn.Sequential(Residual(width, 1), Residual(width, 2))
-        self.head = nn.Conv1d(width, 1, 1)
+        self.head = nn.Conv2d(width, 1, 1)
 
     def forward(self, waveform: Tensor) -> Tensor:
         return self.hear(self.compute_features(waveform))
 
     def hear(self, features: Tensor) -> Tensor:
-        """Return the logits for features (n, 88, n_frames)."""
+        """Return the logits for features (n, 88, 1, n_frames)."""
         fast = self.fast(self.enter(features))
         slow = self.recall(self.slow(self.descend(_shrink(fast))))
         joined = self.join(torch.cat([fast, _stretch(slow)], dim=1))
-        logits: Tensor = self.head(self.judge(joined))[:, 0]
+        logits: Tensor = self.head(self.judge(joined))[:, 0, 0]
         return logits
 
     def compute_features(self, waveform: Tensor) -> Tensor:
         """Bands and energies in natural logarithms, less their local mean and as they are.
 
-        Returns (n, 88, n_frames).
+        Returns (n, 88, 1, n_frames).
         """
         bands = self.logmel(waveform)[:, :, :-1]
-        features = torch.cat([bands, compute_energies(waveform)], dim=1)
-        steps = _split(features).mean(dim=3)
-        half = MEAN_STEPS // 2
-        mean = functional.avg_pool1d(steps, MEAN_STEPS, 1, half, count_include_pad=False)
+        features = torch.cat([bands, compute_energies(waveform)], dim=1)[:, :, None]
+        steps = functional.avg_pool2d(features, (1, FRAMES_A_STEP))
+        mean = functional.avg_pool2d(
+            steps, (1, MEAN_STEPS), 1, (0, MEAN_STEPS // 2), count_include_pad=False
+        )
         return torch.cat([0.4 * (features - _stretch(mean)), 0.2 * features + 1.5], dim=1)
 
 
@@ -92,13 +96,12 @@ def compute_energies(waveform: Tensor) -> Tensor:
 
 
 class Layer(nn.Module):
-    """Convolution, batch norm, ReLU; (n, n_in, n_frames) → (n, n_out, n_frames)."""
+    """Convolution, batch norm, ReLU; (n, n_in, 1, n_frames) → (n, n_out, 1, n_frames)."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int = 1) -> None:
+    def __init__(self, n_in: int, n_out: int, kernel: int) -> None:
         super().__init__()
-        pad = dilation * (kernel // 2)
-        self.conv = nn.Conv1d(n_in, n_out, kernel, padding=pad, dilation=dilation, bias=False)
-        self.norm = nn.BatchNorm1d(n_out)
+        self.conv = nn.Conv2d(n_in, n_out, (1, kernel), padding=(0, kernel // 2), bias=False)
+        self.norm = nn.BatchNorm2d(n_out)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.norm(self.conv(x)))
@@ -109,26 +112,28 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, dilation: int, looks_back: bool = False) -> None:
         super().__init__()
-        ends = (2 * dilation, 0) if looks_back else (dilation, dilation)
-        self.pad = nn.ConstantPad1d(ends, 0.0)
-        self.conv = nn.Conv1d(width, width, 3, dilation=dilation, bias=False)
-        self.norm = nn.BatchNorm1d(width)
+        self.back = 2 * dilation if looks_back else 0
+        self.conv = nn.Conv2d(
+            width,
+            width,
+            (1, 3),
+            padding=(0, 0 if looks_back else dilation),
+            dilation=(1, dilation),
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + functional.relu(self.norm(self.conv(self.pad(x))))
+        padded = functional.pad(x, (self.back, 0)) if self.back else x
+        return x + functional.relu(self.norm(self.conv(padded)))
 
 
 def _shrink(x: Tensor) -> Tensor:
-    """Mean and maximum of each step of four frames: (n, c, n_frames) → (n, 2c, n_steps)."""
-    parts = _split(x)
-    return torch.cat([parts.mean(dim=3), parts.amax(dim=3)], dim=1)
-
-
-def _split(x: Tensor) -> Tensor:
-    """(n, c, n_frames) → (n, c, n_steps, frames of a step)."""
-    return x.reshape(x.shape[0], x.shape[1], -1, FRAMES_A_STEP)
+    """Mean and maximum of each step of four frames: (n, c, 1, n_frames) → (n, 2c, 1, n_steps)."""
+    step = (1, FRAMES_A_STEP)
+    return torch.cat([functional.avg_pool2d(x, step), functional.max_pool2d(x, step)], dim=1)
 
 
 def _stretch(x: Tensor) -> Tensor:
-    """Repeat each step for its four frames: (n, c, n_steps) → (n, c, n_frames)."""
-    return x.unsqueeze(3).expand(-1, -1, -1, FRAMES_A_STEP).flatten(2)
+    """Repeat each step for its four frames: (n, c, 1, n_steps) → (n, c, 1, n_frames)."""
+    return functional.interpolate(x, scale_factor=(1.0, float(FRAMES_A_STEP)), mode="nearest")
