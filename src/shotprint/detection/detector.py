@@ -18,6 +18,15 @@ from shotprint.detection.shots import DetectedShot, append_shots, measure_shot
 Floats = NDArray[np.float32]
 
 FRAME_S = DETECTOR.hop_length / DETECTOR.sample_rate_hz
+PIECE_SAMPLES = 500 * STEP_SAMPLES
+"""8 s at the detector's rate: longer pieces are hardly faster and need more memory."""
+BACK_SAMPLES, AHEAD_SAMPLES = 132 * STEP_SAMPLES, 63 * STEP_SAMPLES
+"""How far around a piece the network hears: 2.11 s and 1.01 s."""
+BATCH = 8
+"""Clips of candidates rated at once: more are no faster and need more memory."""
+
+BLOCK_S = 5.0
+"""What is decoded at a time of a recording that is cut into sections."""
 OVERLAP_FRAMES = 3
 """A maximum so near to a section's end is reported by both sections, then kept once."""
 
@@ -79,7 +88,13 @@ class Detector:
             n_missing += 2 * STEP_SAMPLES
         mode = "reflect" if n_missing < n_samples else "constant"
         padded = np.pad(low, ((0, 0), (0, n_missing)), mode=mode)  # type: ignore[call-overload]
-        logits = self.model.run(padded)[..., :n_frames]
+        parts = []
+        for first in range(0, padded.shape[1], PIECE_SAMPLES):
+            begin = max(0, first - BACK_SAMPLES)
+            part = self.model.run(padded[:, begin : first + PIECE_SAMPLES + AHEAD_SAMPLES])
+            shift = (first - begin) // DETECTOR.hop_length
+            parts.append(part[..., shift : shift + PIECE_SAMPLES // DETECTOR.hop_length])
+        logits = np.concatenate(parts, axis=-1)[..., :n_frames]
         logits = (logits if logits.ndim == 3 else logits[:, None]).max(axis=0)
         loudest = int(np.einsum("ij,ij->i", low, low).argmax())
         return logits, low[loudest]
@@ -106,11 +121,14 @@ class Detector:
             log_odds = self._judge.score(evidence, unknown=LIKENESS)
             hopeful = log_odds >= np.log(self.threshold / (1 - self.threshold))
             if hopeful.any():
-                clips = cut_candidates(waveform, found.moment[is_judged][hopeful])
-                evidence[hopeful, LIKENESS] = self.model.rate(clips)
+                evidence[hopeful, LIKENESS] = self._rate(waveform, found.moment[is_judged][hopeful])
                 log_odds[hopeful] = self._judge.score(evidence[hopeful])
             found.probability[is_judged] = 1 / (1 + np.exp(-log_odds))
         return Onsets(found.place[is_asked], found.moment[is_asked], found.probability[is_asked])
+
+    def _rate(self, waveform: Floats, moments: NDArray[np.float64]) -> Floats:
+        parts = np.split(moments, range(BATCH, len(moments), BATCH))
+        return np.concatenate([self.model.rate(cut_candidates(waveform, part)) for part in parts])
 
     def find(self, section: Section) -> list[DetectedShot]:
         """Return the shots that begin in a section, in order.
@@ -151,13 +169,13 @@ def open_blocks(
     path: str | os.PathLike[str],
     listening: Listening,
     *,
-    block_s: float | None = None,
+    block_s: float = BLOCK_S,
     sample_rate_hz: int | None = None,
 ) -> Iterator[Audio]:
-    """Yield a recording in blocks, by default as long as its sections, at its own rate."""
+    """Yield a recording in blocks, at its own rate unless another is asked for."""
     return stream(
         path,
-        block_s=block_s or listening.section_s,
+        block_s=block_s,
         sample_rate_hz=sample_rate_hz,
         channel=listening.channel,
         track=listening.track,

@@ -21,9 +21,6 @@ INPUT, IS_CLIP, OUTPUT = "waveform", "is_clip", "answer"
 
 Floats = NDArray[np.float32]
 
-BATCH = 8
-"""Clips rated at once: more are no faster and need more memory."""
-
 
 @dataclass(frozen=True)
 class DetectorMetadata:
@@ -127,9 +124,5 @@ class OnnxDetector:
 
     def rate(self, clips: Floats) -> Floats:
         """Return the log-odds (n,) that clips of `judging.cut_candidates` are of shots."""
-        yes = np.array(True)
-        parts = [
-            self._session.run(None, {INPUT: clips[start : start + BATCH], IS_CLIP: yes})[0].ravel()
-            for start in range(0, len(clips), BATCH)
-        ]
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+        answer: Floats = self._session.run(None, {INPUT: clips, IS_CLIP: np.array(True)})[0]
+        return answer.ravel()

@@ -125,16 +125,17 @@ def run_clips(model: Model, clips: Floats) -> tuple[Floats, Floats, Floats]:
     ----------
     clips : (n, n_samples), level as recorded
     """
-    normalize = LEVEL_RULES[model.metadata.level]
-    outputs = [
-        model.run(np.ascontiguousarray(normalize(clips[start : start + BATCH])))
-        for start in range(0, len(clips), BATCH)
-    ]
-    log_probabilities, embeddings = (np.concatenate(part) for part in zip(*outputs, strict=True))
     metadata = model.metadata
-    measures = np.zeros((len(clips), 0), np.float32)
-    if metadata.judge:
-        measures = measure_clips(clips, metadata.sample_rate_hz, metadata.clip_rule.onset_at_s)
+    normalize = LEVEL_RULES[metadata.level]
+    outputs = []
+    for start in range(0, len(clips), BATCH):
+        batch = clips[start : start + BATCH]
+        measures = np.zeros((len(batch), 0), np.float32)
+        if metadata.judge:
+            rule = metadata.clip_rule
+            measures = measure_clips(batch, metadata.sample_rate_hz, rule.onset_at_s)
+        outputs.append((*model.run(np.ascontiguousarray(normalize(batch))), measures))
+    log_probabilities, embeddings, measures = map(np.concatenate, zip(*outputs, strict=True))
     return log_probabilities, embeddings, measures
 
 
