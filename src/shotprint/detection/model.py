@@ -124,5 +124,7 @@ class OnnxDetector:
 
     def rate(self, clips: Floats) -> Floats:
         """Return the log-odds (n,) that clips of `judging.cut_candidates` are of shots."""
+        if not len(clips):
+            return np.zeros(0, np.float32)
         answer: Floats = self._session.run(None, {INPUT: clips, IS_CLIP: np.array(True)})[0]
         return answer.ravel()
