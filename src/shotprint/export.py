@@ -108,8 +108,8 @@ def export_detector(
         for network, long in zip(networks, ((detection.OUTPUT,), ()), strict=True):
             graph = Graph(detection.INPUT, (detection.OUTPUT,), long)
             _write_graph(network, probe, graph, metadata.to_json(), beside)
-            models.append(_shrink_weights(onnx.load(beside, load_external_data=False)))
-        beside.write_bytes(_join(*models).SerializeToString(deterministic=True))
+            models.append(store_small(onnx.load(beside, load_external_data=False)))
+        beside.write_bytes(join_branches(*models).SerializeToString(deterministic=True))
         model = detection.OnnxDetector(beside)
         differences = []
         for waveforms in (probe, probe[:1, : rate_hz // STEP_SAMPLES * STEP_SAMPLES]):
@@ -123,7 +123,7 @@ def export_detector(
     return Export(Path(path), size_bytes, difference)
 
 
-def _join(experts: onnx.ModelProto, likeness: onnx.ModelProto) -> onnx.ModelProto:
+def join_branches(experts: onnx.ModelProto, likeness: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that runs one of two graphs of the same input, as `is_clip` says."""
     branches = {}
     for name, model in (("then_branch", likeness), ("else_branch", experts)):
@@ -208,7 +208,7 @@ def _fuse_norms(network: nn.Module) -> nn.Module:
     return network
 
 
-def _shrink_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+def store_small(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store weights that bytes or half precision hold exactly as such; the graph casts them."""
     _name_constants(model)
     nodes, scales = [], []

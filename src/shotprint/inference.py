@@ -1,11 +1,19 @@
 """Opening the model files of shotprint in ONNX Runtime; what they state of themselves."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from shotprint.errors import ShotprintError
 
 METADATA_KEY = "shotprint"
+
+
+class Precision(StrEnum):
+    """In what a smaller model file keeps its weights; with ``int8`` layers compute in it, too."""
+
+    FLOAT16 = "float16"
+    INT8 = "int8"
 
 
 def open_session(path: Path, threads: int) -> Any:

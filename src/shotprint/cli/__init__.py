@@ -96,6 +96,7 @@ from shotprint.cli.lr import lr  # noqa: E402
 from shotprint.cli.models import show_models  # noqa: E402
 from shotprint.cli.pack import pack  # noqa: E402
 from shotprint.cli.plot import plot  # noqa: E402
+from shotprint.cli.quantize import quantize  # noqa: E402
 from shotprint.cli.recognize import recognize  # noqa: E402
 from shotprint.cli.report import make_key, report  # noqa: E402
 from shotprint.cli.serve import serve  # noqa: E402
@@ -124,6 +125,7 @@ app.command("make-key")(make_key)
 app.command("models")(show_models)
 app.command("pack")(pack)
 app.command("plot")(plot)
+app.command("quantize")(quantize)
 app.command("recognize")(recognize)
 app.command("serve")(serve)
 app.command("report")(report)
