@@ -20,7 +20,7 @@ from shotprint.web.app import create_app
 from shotprint.web.backup import stream_backup
 from shotprint.web.intake import Refused
 from shotprint.web.service import Service
-from shotprint.web.sounds import write_playback
+from shotprint.web.sounds import Stretch, draw_spectrogram, write_playback
 from shotprint.web.store import Shelf
 
 
@@ -161,12 +161,14 @@ def test_two_spectrograms_are_drawn_at_a_time(tmp_path) -> None:
         )
         through = httpx.ASGITransport(gate)
         async with httpx.AsyncClient(transport=through, base_url="http://127.0.0.1") as client:
-            for _ in range(2):
-                await service.drawing.acquire()
+            await service.drawing.acquire()
+            assert (await client.get(address)).status_code == 200
+            await service.drawing.acquire()
             waiting = [asyncio.create_task(client.get(address)) for _ in range(45)]
-            await asyncio.sleep(0.3)
+            for _ in range(9):  # no thread waits, and if they were drawn some would be by now
+                assert (await client.get("/api/health")).status_code == 200
+                await asyncio.to_thread(draw_spectrogram, playback, Stretch(0.0, 1.0), 9, 9)
             assert not any(task.done() for task in waiting)
-            assert (await client.get("/api/health")).status_code == 200  # no thread waits
             service.drawing.release()
             answers = await asyncio.gather(*waiting)
         assert {answer.status_code for answer in answers} == {200}
