@@ -152,14 +152,16 @@ def test_an_empty_upload_is_refused(client) -> None:
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
 
-def test_too_large_uploads_are_refused(client, service) -> None:
+def test_too_large_recordings_are_refused(client, service, allowed) -> None:
     def endless():
         for _ in range(40):
             yield bytes(1 << 17)
 
     kept = sorted((service.folder / "data" / "recordings").iterdir())
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    (allowed / "large.wav").write_bytes(bytes(4 << 20))
     for request in (
+        {"json": {"path": str(allowed / "large.wav")}},
         {"files": {"file": ("a.wav", bytes(4 << 20))}},
         {"content": endless(), "headers": kind},  # no length is stated
     ):

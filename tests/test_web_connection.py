@@ -82,7 +82,9 @@ def ask(opened: socket.socket, request: bytes) -> bytes:
     opened.sendall(request)
     heard = b""
     while b"\r\n\r\n" not in heard or not heard.rpartition(b"\r\n\r\n")[2]:
-        heard += opened.recv(4096)
+        heard_now = opened.recv(4096)
+        assert heard_now, "it hung up"
+        heard += heard_now
     return heard
 
 
