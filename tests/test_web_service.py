@@ -16,7 +16,7 @@ pytest.importorskip("httpx")
 import httpx
 
 from shotprint.web import ServiceSettings
-from shotprint.web.app import create_app
+from shotprint.web.app import _sweep, create_app
 from shotprint.web.backup import stream_backup
 from shotprint.web.intake import Refused
 from shotprint.web.service import Service
@@ -90,6 +90,24 @@ def test_the_sweep_takes_no_content_that_comes_again(service) -> None:
         sweeper.join()
     service.sweep()
     assert not service.shelf.place(job["sha256"]).exists()
+
+
+def test_the_sweep_goes_on_after_an_error(service, capsys) -> None:
+    job = take_in(service, b"1")
+    finish(service, job)
+    place = service.shelf.place(job["sha256"])
+    place.unlink()
+    place.mkdir()  # cannot be unlinked
+
+    async def sweep_on() -> None:
+        sweeper = asyncio.create_task(_sweep(service))
+        async with asyncio.timeout(30):
+            while "not swept" not in capsys.readouterr().err:
+                assert not sweeper.done()
+                await asyncio.sleep(0.02)
+        sweeper.cancel()
+
+    asyncio.run(sweep_on())
 
 
 def open_archive(blocks) -> tarfile.TarFile:

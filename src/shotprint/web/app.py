@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import sqlite3
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -132,7 +133,10 @@ def create_app(settings: ServiceSettings) -> Any:
 
 async def _sweep(service: Service) -> None:
     while True:
-        await run_in_threadpool(service.sweep)
+        try:
+            await run_in_threadpool(service.sweep)
+        except (sqlite3.Error, OSError) as error:
+            print(f"shotprint: uploads are not swept: {error}", file=sys.stderr)
         await asyncio.sleep(SWEEP_S)
 
 

@@ -312,7 +312,7 @@ class Shelf:
         self.folder = folder
         self.working = folder / "working"
         shutil.rmtree(self.working, ignore_errors=True)
-        self.working.mkdir(parents=True)
+        self.working.mkdir(parents=True, exist_ok=True)
         (folder / "recordings").mkdir(parents=True, exist_ok=True)
         (folder / "made").mkdir(exist_ok=True)
         for place in ("recordings", "made"):  # what was cut off when the service was killed
