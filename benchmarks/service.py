@@ -78,6 +78,12 @@ class Served:
         """Upload a recording."""
         return self.client.post("/api/jobs", files={"file": ("shot.wav", content)})
 
+    def insist(self, content: bytes) -> str:
+        """Upload a recording, again while the queue is full; return its job."""
+        while (answer := self.submit(content)).status_code == 429:
+            time.sleep(float(answer.headers["retry-after"]))
+        return str(answer.raise_for_status().json()["job"]["id"])
+
     def wait(self, ids: list[str], limit_s: float = 300.0) -> list[dict[str, Any]]:
         """Return the jobs as they are when all are over, or time is."""
         end = time.monotonic() + limit_s
@@ -121,7 +127,7 @@ def try_hostile(served: Served, content: bytes, n_inputs: int) -> str:
         for place in rng.integers(0, 64 if number % 2 else len(content), 8):
             changed[place] = rng.integers(256)
         del changed[int(rng.integers(1, len(changed))) if number % 3 == 0 else len(changed) :]
-        ids.append(served.submit(bytes(changed)).raise_for_status().json()["job"]["id"])
+        ids.append(served.insist(bytes(changed)))
     states = [job["state"] for job in served.wait(ids)]
     health = served.client.get("/api/health").status_code
     return (
@@ -136,8 +142,7 @@ def kill_often(served: Served, content: bytes, n_jobs: int) -> str:
     served.signal_workers(signal.SIGSTOP)  # or the jobs would be done before the first blow
     ids = []
     for number in range(n_jobs):
-        answer = served.submit(content + number.to_bytes(4, "little"))
-        ids.append(answer.raise_for_status().json()["job"]["id"])
+        ids.append(served.insist(content + number.to_bytes(4, "little")))
     served.signal_workers(signal.SIGCONT)
     n_workers, waiting = 0, []
     for _ in range(3):
