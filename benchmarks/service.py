@@ -1,7 +1,13 @@
-"""``python -m benchmarks.service``: what the service holds, and what it loses (nothing)."""
+"""``python -m benchmarks.service``: what the service holds, and what it loses (nothing).
+
+``--only forty RECORDING…`` instead: forty minutes composed of these recordings, in the page (needs
+chromium).
+"""
 
 import argparse
+import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +22,14 @@ import httpx
 import numpy as np
 import soundfile
 
+from shotprint.audio import find_recordings, read
 from shotprint.simulation.cadre import Settings, simulate_set
 
 SEED = 5
 LONG_S = 30  # of a recording that is worked on while processes are killed
 OVER = ("done", "failed", "cancelled")
+FORTY_S, EVERY_S, RATE_HZ = 2400, 40, 48_000
+NOISE = 1e-3
 
 
 class Served:
@@ -69,6 +78,12 @@ class Served:
         """Upload a recording."""
         return self.client.post("/api/jobs", files={"file": ("shot.wav", content)})
 
+    def insist(self, content: bytes) -> str:
+        """Upload a recording, again while the queue is full; return its job."""
+        while (answer := self.submit(content)).status_code == 429:
+            time.sleep(float(answer.headers["retry-after"]))
+        return str(answer.raise_for_status().json()["job"]["id"])
+
     def wait(self, ids: list[str], limit_s: float = 300.0) -> list[dict[str, Any]]:
         """Return the jobs as they are when all are over, or time is."""
         end = time.monotonic() + limit_s
@@ -112,7 +127,7 @@ def try_hostile(served: Served, content: bytes, n_inputs: int) -> str:
         for place in rng.integers(0, 64 if number % 2 else len(content), 8):
             changed[place] = rng.integers(256)
         del changed[int(rng.integers(1, len(changed))) if number % 3 == 0 else len(changed) :]
-        ids.append(served.submit(bytes(changed)).raise_for_status().json()["job"]["id"])
+        ids.append(served.insist(bytes(changed)))
     states = [job["state"] for job in served.wait(ids)]
     health = served.client.get("/api/health").status_code
     return (
@@ -127,8 +142,7 @@ def kill_often(served: Served, content: bytes, n_jobs: int) -> str:
     served.signal_workers(signal.SIGSTOP)  # or the jobs would be done before the first blow
     ids = []
     for number in range(n_jobs):
-        answer = served.submit(content + number.to_bytes(4, "little"))
-        ids.append(answer.raise_for_status().json()["job"]["id"])
+        ids.append(served.insist(content + number.to_bytes(4, "little")))
     served.signal_workers(signal.SIGCONT)
     n_workers, waiting = 0, []
     for _ in range(3):
@@ -158,11 +172,81 @@ def press(served: Served, content: bytes, n_jobs: int) -> str:
     )
 
 
+def compose(paths: list[Path], path: Path) -> int:
+    """Write 40 minutes of 48 kHz stereo: faint noise, a recording every 40 s; return how many."""
+    rng = np.random.default_rng(SEED)
+    n_placed = FORTY_S // EVERY_S
+    with soundfile.SoundFile(path, "w", RATE_HZ, 2, "PCM_16") as file:
+        for source in itertools.islice(itertools.cycle(paths), n_placed):
+            part = NOISE * rng.standard_normal((EVERY_S * RATE_HZ, 2))
+            heard = read(source, sample_rate_hz=RATE_HZ).waveform[0, : len(part) // 2]
+            part[RATE_HZ : RATE_HZ + len(heard)] += heard[:, None]
+            file.write(np.clip(part, -1, 1))
+    return n_placed
+
+
+def open_forty(served: Served, path: Path, n_placed: int) -> str:
+    """Upload a recording through the page and open it there, in a browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as run:
+        chromium = shutil.which("chromium")
+        browser = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(600_000)
+        page.goto(str(served.client.base_url))
+        page.get_by_label("Name of a new case").fill("Forty minutes")
+        page.get_by_role("button", name="Create the case").click()
+        begin = time.perf_counter()
+        page.locator("input[type=file]").first.set_input_files(path)
+        page.get_by_text("✓ done").wait_for()
+        answered_s = time.perf_counter() - begin
+        begin = time.perf_counter()
+        page.get_by_role("link", name=path.name).click()
+        page.locator("tr[data-shot]").first.wait_for()
+        shown_s = time.perf_counter() - begin
+        while not page.evaluate("document.querySelector('.spectrogram')?.naturalWidth > 0"):
+            time.sleep(0.01)
+        drawn_s = time.perf_counter() - begin
+        n_shots = page.locator("tr[data-shot]").count()
+        browser.close()
+    return (
+        f"| forty minutes in the page | {path.stat().st_size / 1e6:.0f} MB, {n_placed} recordings "
+        f"placed: answered {answered_s:.0f} s after the upload began, {n_shots} shots; opened, "
+        f"shots after {shown_s:.2f} s, spectrogram after {drawn_s:.2f} s |"
+    )
+
+
+def measure_forty(recordings: list[str]) -> None:
+    """Print the row of `open_forty`."""
+    paths = [each.path for each in find_recordings(recordings)]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "forty.wav"
+        n_placed = compose(paths, path)
+        served = Served(Path(name) / "data")
+        try:
+            print(open_forty(served, path, n_placed), flush=True)
+        finally:
+            served.kill()
+
+
 def main() -> None:
     """Print a row of a table for each measurement."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__)
     parser.add_argument("--n", type=int, default=30, help="jobs killed under, hostile inputs")
-    n = parser.parse_args().n
+    parser.add_argument("--only", choices=["forty"], help="measure forty minutes in the page")
+    parser.add_argument("recordings", nargs="*", help="files and folders to compose it of")
+    options = parser.parse_args()
+    if bool(options.only) != bool(options.recordings):
+        parser.error("recordings are given with --only forty, and with it alone")
+    if options.only:
+        measure_forty(options.recordings)
+    else:
+        measure_all(options.n)
+
+
+def measure_all(n: int) -> None:
+    """Print the rows of what the service holds and loses."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         simulate_set(folder / "set", Settings(shots=1, guns=("Glock9",)))

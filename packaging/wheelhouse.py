@@ -4,7 +4,8 @@ usage: python packaging/wheelhouse.py [--extras evaluate,train] [--platform win_
        [--python 3.12] [-o wheelhouse]
 
 Needs pip and a network, installs nothing. Writes the wheels, ``SHA256SUMS``, ``requirements.txt``
-(each version with its hash) and ``INSTALL.txt``, whose two lines install them.
+(each version with its hash) and ``INSTALL.txt``, whose two lines install them; then lets pip
+resolve the folder for that machine without a network.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import hashlib
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from email.parser import BytesParser
 from pathlib import Path
 
+from pip._vendor.packaging.markers import default_environment
 from pip._vendor.packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +46,7 @@ def pip(*arguments: str) -> None:
         sys.exit(f"pip ended with exit code {done.returncode}; its last lines say why")
 
 
-def choose_options(asked: argparse.Namespace) -> list[str]:
+def choose_options(asked: argparse.Namespace, online: bool = True) -> list[str]:
     """Return what pip is told about the machine the wheels are for."""
     options = ["--only-binary=:all:"]
     for tag in PLATFORMS.get(asked.platform, ()):
@@ -51,7 +54,7 @@ def choose_options(asked: argparse.Namespace) -> list[str]:
     if asked.python or asked.platform:
         version = asked.python or f"{sys.version_info.major}.{sys.version_info.minor}"
         options += ["--python-version", version, "--implementation", "cp"]
-    if "train" in asked.extras or "dev" in asked.extras:
+    if online and ("train" in asked.extras or "dev" in asked.extras):
         options += ["--extra-index-url", CPU_INDEX]
     return options
 
@@ -72,29 +75,46 @@ def collect(asked: argparse.Namespace) -> None:
             *("download", "--quiet", "--dest", str(folder), "-c", str(constraints)),
             *(*choose_options(asked), *wanted),
         )
-        wanted = list_left_out(folder, asked)
+        before, wanted = wanted, list_missing(folder, asked)
+        if wanted == before:
+            sys.exit(f"no wheel found for {', '.join(wanted)}; try another --platform or --python")
     constraints.unlink()
 
 
-def list_left_out(folder: Path, asked: argparse.Namespace) -> list[str]:
-    """Return what the wheels need on Windows only: pip looks at the machine it runs on."""
-    if asked.platform != "win_amd64":
-        return []
-    windows = {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"}
-    wheels = list(folder.glob("*.whl"))
-    present = {normalize(wheel.name.split("-")[0]) for wheel in wheels}
-    left_out = {}
-    for wheel in wheels:
-        extras = asked.extras.split(",") if wheel.name.startswith("shotprint-") else [""]
-        for text in read_requirements(wheel):
-            need = Requirement(text)
-            is_needed = not need.marker or any(
-                need.marker.evaluate({**windows, "extra": extra}) for extra in extras
-            )
-            if is_needed and normalize(need.name) not in {*present, "shotprint"}:
-                need.marker = None
-                left_out[need.name] = str(need)
-    return sorted(left_out.values())
+def list_missing(folder: Path, asked: argparse.Namespace) -> list[str]:
+    """Return what the machine needs and the wheels are not: pip looks at the one it runs on."""
+    wheels = {normalize(wheel.name.split("-")[0]): wheel for wheel in folder.glob("*.whl")}
+    machine = describe_machine(asked)
+    wanted, seen, missing = [Requirement(f"shotprint[{asked.extras}]")], set(), []
+    while wanted:
+        need = wanted.pop()
+        need.marker = None
+        if str(need) in seen:
+            continue
+        seen.add(str(need))
+        wheel = wheels.get(normalize(need.name))
+        if wheel is None or not need.specifier.contains(wheel.name.split("-")[1], prereleases=True):
+            missing.append(str(need))
+            continue
+        for each in map(Requirement, read_requirements(wheel)):
+            extras = need.extras or {""}
+            if not each.marker or any(each.marker.evaluate(machine | {"extra": x}) for x in extras):
+                wanted.append(each)
+    return sorted(missing)
+
+
+def describe_machine(asked: argparse.Namespace) -> dict[str, str]:
+    """Return what the markers of requirements ask of the machine that the wheels are for."""
+    found = dict(default_environment())
+    if asked.platform == "win_amd64":
+        found |= {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"}
+        found["platform_machine"] = "AMD64"
+    elif asked.platform:
+        found |= {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+        found["platform_machine"] = asked.platform.removeprefix("manylinux_")
+    if asked.python:
+        found |= {"python_version": asked.python, "python_full_version": f"{asked.python}.0"}
+    return found
 
 
 def read_requirements(wheel: Path) -> list[str]:
@@ -115,6 +135,20 @@ def choose_versions(asked: argparse.Namespace) -> str:
         lines = [f"{each}+cpu" if each.startswith("torch==") else each for each in text.split("\n")]
         return "\n".join(lines)
     return text
+
+
+def check(asked: argparse.Namespace) -> None:
+    """Let pip resolve the folder without a network for the machine, and install nothing."""
+    folder = asked.output.resolve()
+    missing = list_missing(folder, asked)
+    if missing:
+        sys.exit(f"{folder} lacks {', '.join(missing)}; collect it again")
+    with tempfile.TemporaryDirectory() as nowhere:
+        pip(
+            *("install", "--quiet", "--dry-run", "--target", nowhere, "--no-index"),
+            *("--find-links", str(folder), *choose_options(asked, online=False)),
+            *("--require-hashes", "-r", str(folder / "requirements.txt")),
+        )
 
 
 def describe(asked: argparse.Namespace) -> None:
@@ -146,3 +180,4 @@ if __name__ == "__main__":
     request = parse()
     collect(request)
     describe(request)
+    check(request)

@@ -13,16 +13,21 @@ import urllib.request
 class ServedProcess:
     """`shotprint serve`; `start` it again after `kill`."""
 
-    def __init__(self, folder, *options) -> None:
-        self.folder, self.options = folder, options
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+    def __init__(self, folder, *options, host="127.0.0.1") -> None:
+        self.folder, self.options, self.host = folder, options, host
+        with socket.create_server((host, 0), family=self.family) as free:
             self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"http://{name}:{self.port}/"
         self.start()
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
     def start(self) -> None:
-        command = [sys.executable, "-m", "shotprint", "serve", "--port", str(self.port)]
+        command = [sys.executable, "-m", "shotprint", "serve", "--host", self.host]
+        command += ["--port", str(self.port)]
         options = ["--data", str(self.folder / "data"), "--no-browser", *self.options]
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(

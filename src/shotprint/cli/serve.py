@@ -35,6 +35,9 @@ def serve(
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest recording.")] = 2048,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a recording may take.")] = 1800.0,
     memory_mb: Annotated[int, typer.Option(min=500, help="Memory a recording may take.")] = 4096,
+    request_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds for a request to come in; an upload's bytes add.")
+    ] = 60.0,
     keep_days: Annotated[
         float, typer.Option(min=0, help="Delete uploads outside cases after so long; 0: never.")
     ] = 0.0,
@@ -63,6 +66,7 @@ def serve(
         max_upload_mb=max_upload_mb,
         timeout_s=timeout,
         memory_mb=memory_mb,
+        request_s=request_timeout,
         keep_days=keep_days,
         level=level,
     )

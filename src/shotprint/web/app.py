@@ -1,7 +1,10 @@
 """The HTTP API and the page; `docs/service.md` says what each address does."""
 
 import asyncio
+import itertools
 import json
+import sqlite3
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,11 +19,13 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import shotprint
 from shotprint.evidence import PAIR
 from shotprint.recognition.journal import to_recording
 from shotprint.recognition.likelihoods import compare_recordings, find_calibration
+from shotprint.web.backup import stream_backup
 from shotprint.web.corrections import check_correction, list_effective
 from shotprint.web.exports import (
     EXPORTS,
@@ -35,7 +40,7 @@ from shotprint.web.exports import (
     zip_folder,
 )
 from shotprint.web.gate import COOKIE, Gate
-from shotprint.web.intake import Refused, clean_name, find_allowed, keep
+from shotprint.web.intake import Refused, clean_name, find_allowed
 from shotprint.web.service import Service, format_metrics, show_job
 from shotprint.web.settings import ServiceSettings
 from shotprint.web.sounds import (
@@ -122,13 +127,16 @@ def create_app(settings: ServiceSettings) -> Any:
     if PAGE.is_dir():
         app.mount("/", StaticFiles(directory=PAGE, html=True))
     gate = Gate(app, settings)
-    app.state.gate = gate
+    app.state.gate, app.state.service = gate, service
     return gate
 
 
 async def _sweep(service: Service) -> None:
     while True:
-        await run_in_threadpool(service.sweep)
+        try:
+            await run_in_threadpool(service.sweep)
+        except (sqlite3.Error, OSError) as error:
+            print(f"shotprint: uploads are not swept: {error}", file=sys.stderr)
         await asyncio.sleep(SWEEP_S)
 
 
@@ -137,6 +145,15 @@ def _add_errors(app: FastAPI) -> None:
     async def refuse(_: Request, error: Refused) -> JSONResponse:
         headers = {"Retry-After": str(RETRY_S)} if error.status == 429 else None
         return JSONResponse({"error": str(error)}, error.status, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def give_up(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
+
+    @app.exception_handler(sqlite3.OperationalError)
+    async def wait(_: Request, error: sqlite3.OperationalError) -> JSONResponse:
+        line = f"the database cannot be used now ({error}); make room, or try again"
+        return JSONResponse({"error": line}, 503, {"Retry-After": str(RETRY_S)})
 
     @app.exception_handler(HTTPException)
     async def explain(_: Request, error: HTTPException) -> JSONResponse:
@@ -227,11 +244,14 @@ def _name(who: str | None, header: str | None) -> str:
     return text[:100]
 
 
-async def _take(service: Service, request: Request, file: UploadFile | None) -> tuple[str, str]:
-    """Return SHA-256 and name of what a request brings: an upload, or a path in JSON."""
+async def _take(
+    service: Service, request: Request, case_id: str | None = None, who: str = ""
+) -> dict[str, Any]:
+    """Return the job of what a request brings: an upload, or a path in JSON."""
+    file = await _find_upload(service, request)
     if file is not None:
         name = clean_name(file.filename)
-        return await run_in_threadpool(keep, file.file, service.shelf, service.settings), name
+        return await run_in_threadpool(service.take_in, file.file, name, case_id, who)
     try:
         content = json.loads(await request.body())
         path = content["path"]
@@ -241,11 +261,11 @@ async def _take(service: Service, request: Request, file: UploadFile | None) -> 
         raise Refused(400, 'expected a form with "file", or JSON such as {"path": "…"}') from None
     found = await run_in_threadpool(find_allowed, path, service.settings)
 
-    def copy() -> str:
+    def copy() -> dict[str, Any]:
         with found.open("rb") as opened:
-            return keep(opened, service.shelf, service.settings)
+            return service.take_in(opened, clean_name(found.name), case_id, who)
 
-    return await run_in_threadpool(copy), clean_name(found.name)
+    return await run_in_threadpool(copy)
 
 
 _BODY = {
@@ -288,9 +308,7 @@ async def _find_upload(service: Service, request: Request) -> UploadFile | None:
 def _add_jobs(app: FastAPI, service: Service) -> None:
     @app.post("/api/jobs", status_code=202, openapi_extra=_BODY)
     async def submit(request: Request) -> dict[str, Any]:
-        sha256, name = await _take(service, request, await _find_upload(service, request))
-        job = await run_in_threadpool(service.queue, sha256, name, None, "")
-        return {"job": show_job(job)}
+        return {"job": show_job(await _take(service, request))}
 
     @app.get("/api/jobs")
     def list_jobs() -> list[Any]:
@@ -369,8 +387,7 @@ def _add_cases(app: FastAPI, service: Service) -> None:
     @app.post("/api/cases/{case_id}/recordings", status_code=202, openapi_extra=_BODY)
     async def add_recording(case_id: str, request: Request, header: Who = None) -> dict[str, Any]:
         await run_in_threadpool(service.case, case_id)
-        sha256, name = await _take(service, request, await _find_upload(service, request))
-        job = await run_in_threadpool(service.queue, sha256, name, case_id, _name(None, header))
+        job = await _take(service, request, case_id, _name(None, header))
         recording = await run_in_threadpool(service.recording, case_id, job["recording_id"])
         shown = await run_in_threadpool(service.show_recording, recording)
         return {"recording": shown, "job": show_job(job)}
@@ -505,16 +522,15 @@ def _add_sounds(app: FastAPI, service: Service) -> None:
         return measure_peaks(service.playback(case_id, recording_id), Stretch(start_s, end_s), bins)
 
     @app.get(base + "/spectrogram.png")
-    def show_spectrogram(
+    async def show_spectrogram(
         case_id: str, recording_id: str, start_s: Seconds = 0.0, end_s: Seconds = MAX_S,
         width: Annotated[int, Query(ge=1, le=4000)] = 1000,
         height: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:  # fmt: skip
         stretch = _check_stretch(start_s, end_s, MAX_S)
-        with service.drawing:
-            picture = draw_spectrogram(
-                service.playback(case_id, recording_id), stretch, width, height
-            )
+        playback = await run_in_threadpool(service.playback, case_id, recording_id)
+        async with service.drawing:
+            picture = await run_in_threadpool(draw_spectrogram, playback, stretch, width, height)
         return Response(picture, media_type="image/png")
 
     @app.get(base + "/audio")
@@ -560,13 +576,12 @@ def _add_exports(app: FastAPI, service: Service) -> None:
 
     @app.get("/api/backup")
     def back_up() -> Response:
-        with tempfile.TemporaryDirectory(dir=service.settings.folder) as folder:
-            path = Path(folder) / "backup.sqlite"
-            service.store.back_up(path)
-            content = path.read_bytes()
-        name = f"shotprint-{tell_time()[:19].replace(':', '')}.sqlite"
+        blocks = stream_backup(service)
+        first = next(blocks)  # what is refused is, before the answer begins
+        name = f"shotprint-{tell_time()[:19].replace(':', '')}.tar"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(content, media_type="application/vnd.sqlite3", headers=headers)
+        content = itertools.chain([first], blocks)
+        return StreamingResponse(content, media_type="application/x-tar", headers=headers)
 
 
 def _report(service: Service, case: Mapping[str, Any], entries: list[Entry], name: str) -> bytes:
@@ -588,7 +603,7 @@ def _write_report(
     service: Service, case: Mapping[str, Any], entries: list[Entry], name: str
 ) -> bytes:
     items = [(service.shelf.place(each.recording["sha256"]), each) for each in entries]
-    with tempfile.TemporaryDirectory(dir=service.settings.folder) as place:
+    with tempfile.TemporaryDirectory(dir=service.shelf.working) as place:
         folder = Path(place)
         write_case_report(service.settings, case["name"], items, folder)
         return zip_folder(folder) if name == "report.zip" else (folder / name).read_bytes()

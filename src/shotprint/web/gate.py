@@ -38,7 +38,7 @@ class Gate:
     """
 
     def __init__(self, app: Any, settings: ServiceSettings) -> None:
-        self._app = app
+        self.app = app
         self._settings = settings
         host = settings.host.lower()
         self._names = {*LOCAL, host, f"[{host}]", *(name.lower() for name in settings.names)}
@@ -48,7 +48,7 @@ class Gate:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass a request on, or answer why not."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -77,7 +77,7 @@ class Gate:
             await send(message)
 
         try:
-            await self._app(scope, receive_some, send_safe)
+            await self.app(scope, receive_some, send_safe)
         except TooLarge:
             self.n_refused += 1
             if not begun:

@@ -3,6 +3,8 @@
 import hashlib
 import secrets
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,8 +52,15 @@ def find_allowed(path: str, settings: ServiceSettings) -> Path:
     return found
 
 
-def keep(source: BinaryIO | Any, shelf: Shelf, settings: ServiceSettings) -> str:
-    """Copy a file onto the shelf and return its SHA-256.
+@contextmanager
+def receive(
+    source: BinaryIO | Any, shelf: Shelf, settings: ServiceSettings
+) -> Iterator[tuple[Path, str]]:
+    """Copy a file beside the shelf; yield the copy, which is deleted if it still lies there after.
+
+    Yields
+    ------
+    path, SHA-256 : of the copy, to be renamed to its place
 
     Raises
     ------
@@ -75,10 +84,8 @@ def keep(source: BinaryIO | Any, shelf: Shelf, settings: ServiceSettings) -> str
             raise Refused(
                 400, "the recording is empty; expected the bytes of a sound or video file"
             )
-        sha256 = digest.hexdigest()
-        beside.replace(shelf.place(sha256))
+        yield beside, digest.hexdigest()
     except OSError as error:
         raise Refused(507, f"the recording cannot be kept ({error.strerror}); make room") from None
     finally:
         beside.unlink(missing_ok=True)
-    return sha256

@@ -1,6 +1,7 @@
 """Starting the service: the socket, the server, the browser."""
 
 import contextlib
+import functools
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ def run_service(settings: ServiceSettings, open_page: bool) -> None:
         import uvicorn
 
         from shotprint.web.app import create_app
+        from shotprint.web.connection import PatientConnection
     except ModuleNotFoundError:
         raise MissingExtraError("web", "the service") from None
     listener = _listen(settings)
@@ -30,6 +32,7 @@ def run_service(settings: ServiceSettings, open_page: bool) -> None:
     address = f"{kind}://{host}:{port}/"
     config = uvicorn.Config(
         create_app(settings),
+        http=functools.partial(PatientConnection, settings.request_s),  # type: ignore[arg-type]
         log_level="warning",
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

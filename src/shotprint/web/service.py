@@ -1,17 +1,17 @@
 """What the routes share: store, shelf, runner of jobs, model; and how these are shown."""
 
-import math
+import asyncio
 import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from shotprint.recognition import OnnxModel
 from shotprint.verbal import read_scale
 from shotprint.web.exports import Entry
-from shotprint.web.intake import Refused
+from shotprint.web.intake import Refused, receive
 from shotprint.web.jobs import JobRunner, place_database
 from shotprint.web.settings import ServiceSettings
 from shotprint.web.store import Shelf, Store
@@ -32,8 +32,10 @@ class Service:
         self.model_path = settings.model or shipped_model()
         self.model = OnnxModel(self.model_path)
         self.scale = read_scale()
+        self.shelving = threading.Lock()  # no content is deleted between its arrival and its job
         self.reporting = threading.Semaphore(1)
-        self.drawing = threading.Semaphore(2)
+        self.backing_up = threading.Semaphore(1)
+        self.drawing = asyncio.Semaphore(2)
         self.correcting = threading.Lock()  # what is corrected must still be so when it is written
         self.started = time.monotonic()
         self.n_requests: dict[tuple[str, int], int] = {}
@@ -88,12 +90,19 @@ class Service:
             raise Refused(409, "the recording is not prepared yet; wait until its job is done")
         return path
 
-    def queue(self, sha256: str, name: str, case_id: str | None, who: str) -> dict[str, Any]:
-        """Queue a job, or refuse."""
-        job = self.store.add_job(sha256, name, self.settings.max_queue, case_id, who)
+    def take_in(
+        self, source: BinaryIO | Any, name: str, case_id: str | None = None, who: str = ""
+    ) -> dict[str, Any]:
+        """Keep a content and queue its job, or refuse."""
+        with receive(source, self.shelf, self.settings) as (copy, sha256), self.shelving:
+            copy.replace(self.shelf.place(sha256))
+            job = None
+            try:
+                job = self.store.add_job(sha256, name, self.settings.max_queue, case_id, who)
+            finally:
+                if job is None and not self.store.holds(sha256):
+                    self.shelf.remove(sha256)
         if job is None:
-            if not self.store.holds(sha256):
-                self.shelf.remove(sha256, older_than=math.inf)
             raise Refused(429, f"{self.settings.max_queue} recordings are waiting; try again later")
         self.runner.wake()
         return job
@@ -104,8 +113,14 @@ class Service:
             return
         begin = datetime.now(UTC) - timedelta(days=self.settings.keep_days)
         before = begin.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        for sha256 in self.store.list_forgettable(before):
-            self.shelf.remove(sha256, older_than=begin.timestamp())
+        if not self.backing_up.acquire(blocking=False):
+            return  # it needs them all
+        try:
+            with self.shelving:
+                for sha256 in self.store.list_forgettable(before):
+                    self.shelf.remove(sha256)
+        finally:
+            self.backing_up.release()
 
 
 def show_job(job: Mapping[str, Any] | None) -> dict[str, Any] | None:

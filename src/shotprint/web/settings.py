@@ -27,6 +27,7 @@ class ServiceSettings:
     max_queue : recordings that may wait
     max_upload_mb : of one recording
     timeout_s, memory_mb : what one recording may take
+    request_s : in which a request must be there, an upload longer where it comes fast enough
     keep_days : uploads that no case holds are deleted after so long; 0: never
     level : probability from which something is stated
     """
@@ -45,6 +46,7 @@ class ServiceSettings:
     max_upload_mb: int = 2048
     timeout_s: float = 1800.0
     memory_mb: int = 4096
+    request_s: float = 60.0
     keep_days: float = 0.0
     level: float = LEVEL
 

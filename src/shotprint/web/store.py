@@ -6,15 +6,14 @@ The history is append-only: the database itself refuses to change or delete a li
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from shotprint.files import write_beside
 
 VERSION = 1
 ACTIVE = ("queued", "running")
@@ -279,10 +278,18 @@ class Store:
         """Return whether a job is of this content."""
         return self._read_one("SELECT 1 FROM jobs WHERE sha256 = ? LIMIT 1", sha256) is not None
 
-    def back_up(self, path: Path) -> None:
-        """Write a copy of the database as it is now, while it is in use."""
-        with write_beside(path) as beside, closing(sqlite3.connect(beside)) as copy, self._lock:
-            self._db.backup(copy)
+    def back_up(self, path: Path) -> dict[str, bool]:
+        """Write a copy of the database as it is now, while it is in use.
+
+        Returns
+        -------
+        SHA-256 of each content that the copy names, and whether a case holds it
+        """
+        source = sqlite3.connect(self.path)
+        with closing(source), closing(sqlite3.connect(path)) as copy:
+            source.backup(copy)
+            query = "SELECT sha256, max(case_id IS NOT NULL) FROM jobs GROUP BY sha256"
+            return {sha256: bool(is_held) for sha256, is_held in copy.execute(query)}
 
 
 def _append(db: sqlite3.Connection, line: Mapping[str, Any]) -> int:
@@ -303,6 +310,9 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.working = folder / "working"
+        shutil.rmtree(self.working, ignore_errors=True)
+        self.working.mkdir(parents=True, exist_ok=True)
         (folder / "recordings").mkdir(parents=True, exist_ok=True)
         (folder / "made").mkdir(exist_ok=True)
         for place in ("recordings", "made"):  # what was cut off when the service was killed
@@ -317,17 +327,15 @@ class Shelf:
         """Return where something that is made of a content lies."""
         return self.folder / "made" / f"{sha256}{ending}"
 
-    def remove(self, sha256: str, older_than: float) -> None:
-        """Delete a content that came before a time, in seconds since 1970, and what was made of it.
-
-        One that has come again since then is about to be asked for.
-        """
-        place = self.place(sha256)
-        if place.exists() and place.stat().st_mtime >= older_than:
-            return
-        made: Sequence[Path] = list((self.folder / "made").glob(f"{sha256}*"))
-        for path in (place, *made):
+    def remove(self, sha256: str) -> None:
+        """Delete a content and what was made of it."""
+        for path in self.list_paths(sha256):
             path.unlink(missing_ok=True)
+
+    def list_paths(self, sha256: str) -> list[Path]:
+        """Return the files of a content that are there: itself, and what was made of it."""
+        made = sorted((self.folder / "made").glob(f"{sha256}*"))
+        return [path for path in (self.place(sha256), *made) if path.exists()]
 
     def measure(self) -> int:
         """Return how many bytes the contents take."""
