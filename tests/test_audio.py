@@ -754,6 +754,16 @@ def test_a_folder_that_cannot_be_listed_is_said(tmp_path):
     assert "the folder cannot be read" in found[1].error
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_would_be_read_without_end_is_no_recording(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "zero.wav").symlink_to("/dev/zero")
+    names = [str(tmp_path / name) for name in ("pipe.wav", "zero.wav")]
+    for given in ([tmp_path], names):
+        errors = [each.error for each in audio.find_recordings(given)]
+        assert errors == [f"{name}: it is a pipe or a device, expected a file" for name in names]
+
+
 def test_links_that_go_round_in_circles_end(tmp_path):
     touch(tmp_path, "set/a.wav", "other/b.wav")
     try:

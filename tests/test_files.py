@@ -10,7 +10,7 @@ import soundfile
 from shotprint.audio import write_wav
 from shotprint.cli import describe_failure
 from shotprint.errors import ShotprintError
-from shotprint.files import write_beside, write_text
+from shotprint.files import remove_leftovers, write_beside, write_text
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
@@ -29,6 +29,16 @@ def test_a_full_disk_names_the_output(tmp_path: Path) -> None:
     assert describe_failure(raised.value) == (
         f"{tmp_path / 'a.h5'}: No space left on device; make room and give the command again"
     )
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".a[1].json.77.partial", ".b.json.77.partial", "a[1].json.77.partial"):
+        (tmp_path / name).write_text("half")
+    remove_leftovers(tmp_path / "a[1].json")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".b.json.77.partial",
+        "a[1].json.77.partial",
+    }
 
 
 def test_an_output_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

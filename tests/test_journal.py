@@ -1,11 +1,14 @@
 """A run that was killed goes on from where it was, and answers the same."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,8 @@ import pytest
 from shotprint.audio import write_wav
 from shotprint.decisions import Decision
 from shotprint.detection import DetectedShot
-from shotprint.errors import ShotprintError
-from shotprint.recognition.journal import Journal
+from shotprint.errors import OutputError, ShotprintError
+from shotprint.recognition.journal import Journal, KeptResults
 from shotprint.recognition.judgement import Measure
 from shotprint.recognition.results import (
     BurstResult,
@@ -108,6 +111,75 @@ def test_a_damaged_line_is_said(tmp_path: Path) -> None:
         file.write('{"recording": "f"}\n')
     with pytest.raises(ShotprintError, match="is damaged"):
         Journal(tmp_path / "j", IDENTITY, resume=True)
+
+
+@contextlib.contextmanager
+def disk_full_at(n_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_lines_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path, IDENTITY, resume=False)
+    journal.add_recording(RESULT)
+    kept = path.read_bytes()
+    other = dataclasses.replace(RESULT, sha256="d" * 64)
+    with disk_full_at(len(kept) + 100), pytest.raises(OutputError, match="make room and") as raised:
+        journal.add_recording(other)
+    assert str(raised.value).startswith(f"{path} cannot be written (")
+    assert path.read_bytes() == kept
+    journal.add_recording(other)
+    journal.close()
+    again = Journal(path, IDENTITY, resume=True)
+    assert [again.find_recording(each * 64) for each in "fd"] == [RESULT, other]
+    again.close()
+
+
+def test_going_on_writes_nothing_that_a_kill_could_cut_off(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", IDENTITY, resume=False)
+    journal.add_recording(RESULT)
+    journal.close()
+    with disk_full_at(0):
+        again = Journal(tmp_path / "j", IDENTITY, resume=True)
+    assert again.find_recording("f" * 64) == RESULT
+    again.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a file can be opened twice")
+def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", IDENTITY, resume=False)
+    journal.add_recording(RESULT)
+    for resume in (True, False):
+        with pytest.raises(ShotprintError, match="is in use by another run"):
+            Journal(tmp_path / "j", IDENTITY, resume=resume)
+    assert journal.find_recording("f" * 64) == RESULT
+    journal.close()
+
+
+def test_kept_results_are_what_was_appended(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", IDENTITY, resume=False)
+    journal.add_recording(RESULT)
+    results = [
+        dataclasses.replace(RESULT, path="other name"),
+        RecordingResult("b", "e" * 64, error="silent"),
+        RecordingResult("c", None, error="gone"),
+        RESULT,
+    ]
+    kept = KeptResults(journal)
+    for result in results:
+        kept.append(result)
+    assert list(kept) == results
+    assert kept[1:] == results[1:]
+    assert kept[-1] == RESULT
+    assert (len(kept), kept.n_failed) == (4, 2)
+    journal.close()
 
 
 def make_long_recording(path: Path, n_sections: int) -> None:

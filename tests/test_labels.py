@@ -116,14 +116,14 @@ def test_every_track_ends_with_a_line_break_and_has_no_carriage_return():
 
 
 def test_the_csv_of_shots_has_a_row_a_shot():
-    rows = list(csv.DictReader(io.StringIO(format_shots([EMPTY, PLAIN]))))
+    rows = list(csv.DictReader(io.StringIO("".join(format_shots([EMPTY, PLAIN])))))
     assert [row["shot"] for row in rows] == ["1", "2"]
     assert float(rows[1]["onset_s"]) == 1.25
     assert rows[0]["gap_s"] == ""
     assert rows[0]["sha256"] == "0" * 64
     assert "predicted" not in rows[0]
     known = make_result(make_shot(0.5, 0.9, "AK-47"))
-    (row,) = csv.DictReader(io.StringIO(format_shots([known], ["M16", "AK-47"])))
+    (row,) = csv.DictReader(io.StringIO("".join(format_shots([known], ["M16", "AK-47"]))))
     assert (row["predicted"], row["probability"]) == ("AK-47", "0.875")
     assert (row["p_M16"], row["p_AK-47"]) == ("0.125", "0.875")
     assert row["recording"] == known.path

@@ -12,7 +12,7 @@ import soundfile
 from shotprint.audio import find_recordings, read, resample, write_wav
 from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames, place_clips
 from shotprint.detection import DetectedShot, Detector, Listening, OnnxDetector, Section
-from shotprint.errors import ShotprintError
+from shotprint.errors import OutputError, ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
@@ -245,6 +245,40 @@ def test_one_bad_recording_never_stops_the_others(tmp_path):
         assert "\n" not in result.error
         assert result.label is result.probability is result.candidates is None
         assert (result.sha256 is None) == (name == "absent.wav")
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_recording_that_changes_while_it_is_read_has_no_answer(tmp_path, size):
+    """Nor does the journal keep one: it would be that of other bytes."""
+    (path,) = write_shots(tmp_path, 1)
+
+    class Meddling(LoudnessModel):
+        def run(self, waveforms):
+            path.write_bytes(path.read_bytes() + bytes(size))
+            return super().run(waveforms)
+
+    recognizer = Recognizer(Meddling())
+    changed = "it changed while it was read; repeat when it is complete"
+    assert recognizer.recognize_file(path).error == changed
+    journal = recognizer.open_journal(tmp_path / "j", resume=False)
+    assert recognizer.recognize_file(path).error == changed
+    journal.close()
+    assert journal.n_done == 0
+
+
+def test_what_cannot_be_kept_ends_the_run(tmp_path):
+    resource = pytest.importorskip("resource")
+    recognizer = Recognizer(LoudnessModel())
+    journal = recognizer.open_journal(tmp_path / "j", resume=False)
+    found = find_recordings(write_shots(tmp_path, 3))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "j").stat().st_size, before[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            list(recognizer.recognize(found))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    journal.close()
 
 
 def test_what_nobody_expected_is_that_recordings_error(tmp_path):

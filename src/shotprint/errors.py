@@ -13,6 +13,10 @@ class RecordingError(ShotprintError):
     """One recording cannot be used; the others can, so the run goes on without it."""
 
 
+class OutputError(ShotprintError):
+    """What is done cannot be kept: the run ends, whatever recording it was at."""
+
+
 class MissingExtraError(ShotprintError):
     """An optional dependency is not installed.
 

@@ -1,12 +1,15 @@
 """Files that are never half-written, and their hashes."""
 
 import contextlib
+import csv
 import errno
+import glob
 import hashlib
+import io
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -32,10 +35,25 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8 with ``\\n`` line ends, beside and renamed."""
-    with write_beside(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+def write_text(path: str | os.PathLike[str], text: str | Iterable[str]) -> None:
+    """Write `text`, or pieces of it, as UTF-8 with ``\\n`` line ends, beside and renamed."""
+    pieces = [text] if isinstance(text, str) else text
+    with write_beside(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(pieces)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what killed processes left half-written beside `path`; no other may be writing it."""
+    path = Path(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        left.unlink(missing_ok=True)
+
+
+def format_row(cells: Sequence[object]) -> str:
+    """Return a line of CSV."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
 
 
 def compute_sha256(path: str | os.PathLike[str]) -> str:

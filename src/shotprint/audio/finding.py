@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,21 @@ AUDIO_EXTENSIONS = frozenset((
 # fmt: on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundRecording:
-    """A recording to open at `path` and to call `name`; `error` tells why there is none."""
+    """A recording to open at `place` and to call `name`; `error` tells why there is none.
 
-    path: Path
+    `place` is text: there may be 100,000, and a Path takes a kilobyte.
+    """
+
+    place: str
     name: str
     error: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The place as a path."""
+        return Path(self.place)
 
 
 def find_recordings(paths: Sequence[PathLike]) -> list[FoundRecording]:
@@ -35,7 +44,8 @@ def find_recordings(paths: Sequence[PathLike]) -> list[FoundRecording]:
     it. A file that is given is taken whatever its extension; in folders, those of
     `AUDIO_EXTENSIONS` in any case, hidden files and ``__MACOSX`` left out, links followed.
     Folders are sorted naturally: shot2 stands before shot10. What does not exist, cannot be
-    listed or holds no recording is returned with its `error`, which starts with its name.
+    listed, is no file or holds no recording is returned with its `error`, which starts with its
+    name.
     """
     found: dict[str, FoundRecording] = {}
     for given in paths:
@@ -50,14 +60,25 @@ def _find_at(name: str) -> list[FoundRecording]:
         if path.is_dir():
             return _find_below(path, name)
         if path.exists():
-            return [FoundRecording(path, name)]
+            return [_found(name, name)]
     except OSError as error:
         return [_not_found(path, name, f"it cannot be opened ({error.strerror})")]
     return [_not_found(path, name, "no such file or folder; check the path")]
 
 
-def _not_found(path: Path, name: str, text: str) -> FoundRecording:
-    return FoundRecording(path, name, f"{name}: {text}")
+def _not_found(place: PathLike, name: str, text: str) -> FoundRecording:
+    return FoundRecording(os.fspath(place), name, f"{name}: {text}")
+
+
+def _found(place: str, name: str) -> FoundRecording:
+    """Refuse what reading would wait for without end: a pipe, a device."""
+    try:
+        is_file = stat.S_ISREG(os.stat(place).st_mode)  # noqa: PTH116
+    except OSError:
+        is_file = True  # whoever reads it says why it cannot be read
+    if is_file:
+        return FoundRecording(place, name)
+    return _not_found(place, name, "it is a pipe or a device, expected a file")
 
 
 def _find_below(folder: Path, name: str) -> list[FoundRecording]:
@@ -68,9 +89,11 @@ def _find_below(folder: Path, name: str) -> list[FoundRecording]:
         shown = os.path.join(name, below.relative_to(folder)) if below != folder else name  # noqa: PTH118
         errors.append(_not_found(below, shown, f"the folder cannot be read ({error.strerror})"))
 
-    files: list[Path] = []
+    files: list[str] = []  # below the folder
     entered: set[Path] = set()
     for where, subfolders, names in os.walk(folder, onerror=note, followlinks=True):
+        below = os.path.relpath(where, folder)
+        below = "" if below == os.curdir else below
         entered.add(Path(where).resolve())
         subfolders[:] = sorted(
             each
@@ -79,16 +102,17 @@ def _find_below(folder: Path, name: str) -> list[FoundRecording]:
             and each != "__MACOSX"
             and (Path(where) / each).resolve() not in entered
         )
-        files += [Path(where) / each for each in names if _is_recording_name(each)]
-    files.sort(key=lambda file: [_natural_key(part) for part in file.relative_to(folder).parts])
-    found = [FoundRecording(f, os.path.join(name, f.relative_to(folder))) for f in files]  # noqa: PTH118
+        files += [os.path.join(below, each) for each in names if _is_recording_name(each)]  # noqa: PTH118
+    files.sort(key=lambda file: [_natural_key(part) for part in Path(file).parts])
+    found = [_found(os.path.join(folder, file), os.path.join(name, file)) for file in files]  # noqa: PTH118
     if not found and not errors:
         errors = [_not_found(folder, name, "the folder holds no recordings")]
     return [*found, *errors]
 
 
 def _is_recording_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in AUDIO_EXTENSIONS
+    ending = os.path.splitext(name)[1]  # noqa: PTH122
+    return not name.startswith(".") and ending.lower() in AUDIO_EXTENSIONS
 
 
 def _natural_key(name: str) -> list[tuple[int, int, str]]:

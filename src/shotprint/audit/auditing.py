@@ -108,7 +108,7 @@ def _read_clips(
         ClipRow(recording, Path(path), *others)
         for recording, path, *others in manifest[columns].itertuples(index=False, name=None)
     ]
-    found = [FoundRecording(row.path, row.recording) for row in rows]
+    found = [FoundRecording(str(row.path), row.recording) for row in rows]
 
     def hear(recording: FoundRecording, sha256: str, run: Run) -> Clip:
         sound = hear_clip(recording.path, shelf, detector)

@@ -1,7 +1,7 @@
 """``shotprint detect``: when was a shot fired?"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,7 +88,7 @@ def detect(
     finish(results, summary, is_interrupted)
 
 
-def _to_table(results: "Sequence[RecordingResult]", *, is_file: bool) -> str:
+def _to_table(results: "Sequence[RecordingResult]", *, is_file: bool) -> "str | Iterator[str]":
     """Return the shots as a drawn table for a terminal, else separated by tabs."""
     from shotprint.recognition.shot_table import SHOT_COLUMNS, list_shots
 

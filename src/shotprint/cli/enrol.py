@@ -117,4 +117,4 @@ def _list_guns(references: "References") -> str:
             p = "" if each.gunshot_probability is None else f"{each.gunshot_probability:.3f}"
             start = [gun.name, gun.calibre, gun.category]
             rows.append([*start, each.recording, str(each.n_shots), p, each.sha256])
-    return join_cells(rows)
+    return "".join(join_cells(rows))

@@ -1,7 +1,8 @@
 """``shotprint recognize``: which gun is it?"""
 
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +20,8 @@ from shotprint.cli.running import (
     draw_table,
     find_common_folder,
     finish,
+    gather,
     join_cells,
-    run_all,
 )
 from shotprint.decisions import LEVEL, describe_decision
 
@@ -89,8 +90,10 @@ def recognize(
     or wrong usage. After Ctrl-C what is done is written, and the rest is marked as failed.
     """
     from shotprint.audio import find_recordings
+    from shotprint.files import remove_leftovers
     from shotprint.recognition import RecognitionSettings, Recognizer
     from shotprint.recognition.enrolment import EnrolledGuns
+    from shotprint.recognition.journal import KeptResults
     from shotprint.recognition.predictions import read_known
     from shotprint.recognition.shot_table import format_shots
 
@@ -110,16 +113,18 @@ def recognize(
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)
+    results: list[RecordingResult] | KeptResults = []
     if output is not None:
         journal = recognizer.open_journal(output.with_name(f"{output.name}.journal"), resume)
-    results, is_interrupted = run_all(
-        recognizer.recognize(found), found, "recognising", "recognised"
-    )
+        remove_leftovers(output)
+        results = KeptResults(journal)
+    answers = recognizer.recognize(found)
+    is_interrupted = gather(results, answers, found, ("recognising", "recognised"))
     combined = recognizer.combine(results) if same_source else None
     if kind in TRACKS:
         deliver_tracks(results, found, kind, output)
     elif kind == Format.json:
-        deliver(recognizer.collect(results, combined).to_json(), output)
+        deliver(recognizer.collect(results, combined).to_lines(), output)
     elif kind == Format.csv:
         deliver(_to_csv(recognizer, found, results, known), output)
     elif kind == Format.shots:
@@ -164,27 +169,31 @@ def _to_csv(
     found: "Sequence[FoundRecording]",
     results: "Sequence[RecordingResult]",
     known: "dict[str, KnownRecording]",
-) -> str:
-    from shotprint.recognition.predictions import find_known, format_predictions, to_prediction
+) -> "Iterator[str]":
+    from shotprint.recognition.predictions import find_known, format_lines, to_prediction
 
     facts = [find_known(known, each.name, each.path) for each in found]
     if known and None in facts:
         n_missing = facts.count(None)
         message = f"shotprint: warning: {n_missing} of {len(facts)} are not in the manifest"
         typer.echo(message, err=True)
-    rows = [to_prediction(*each) for each in zip(results, facts, strict=True)]
-    return format_predictions(rows, recognizer.model.metadata.label_names)
+    rows = (to_prediction(*each) for each in zip(results, facts, strict=True))
+    columns = ["sha256", *(name for fact in facts if fact for name in fact.columns)]
+    others = list(dict.fromkeys(columns))
+    return format_lines(rows, recognizer.model.metadata.label_names, others)
 
 
 def _to_table(
     recognizer: "Recognizer", results: "Sequence[RecordingResult]", top: int, *, is_file: bool
-) -> str:
+) -> "str | Iterator[str]":
     """Return the answers as a drawn table for a terminal, else separated by tabs."""
     n_shown = min(top, len(recognizer.model.metadata.labels))
-    answered = [result for result in results if result.error is None]
+    answered = (result for result in results if result.error is None)
     if is_file or not sys.stdout.isatty():
-        return join_cells([_tab_header(n_shown), *(_tab_row(each, n_shown) for each in answered)])
-    return _draw_table(recognizer, answered, n_shown) if answered else ""
+        rows = (_tab_row(each, n_shown) for each in answered)
+        return join_cells(itertools.chain([_tab_header(n_shown)], rows))
+    drawn = list(answered)
+    return _draw_table(recognizer, drawn, n_shown) if drawn else ""
 
 
 def _tab_header(n_shown: int) -> list[str]:

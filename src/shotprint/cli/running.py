@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from shotprint.audio import FoundRecording
     from shotprint.recognition import RecordingResult
+    from shotprint.recognition.journal import KeptResults
 
 MAX_REPEATED = 3  # recordings that have the same warning each on a line of its own
 TRACKS = ("audacity", "raven", "textgrid")  # formats that are label tracks
@@ -49,30 +50,52 @@ def run_all(
     doing: str,
     done: str,
 ) -> "tuple[list[RecordingResult], bool]":
-    """Gather results with progress, say what fails at once; Ctrl-C marks the rest as failed.
+    """Gather results in memory; see `gather`.
 
     Parameters
     ----------
     doing, done : such as ``recognising``, ``recognised``
     """
+    results: list[RecordingResult] = []
+    return results, gather(results, answers, found, (doing, done))
+
+
+def gather(
+    results: "list[RecordingResult] | KeptResults",
+    answers: "Generator[RecordingResult, None, None]",
+    found: "Sequence[FoundRecording]",
+    words: tuple[str, str],
+) -> bool:
+    """Append results with progress, say what fails at once; Ctrl-C marks the rest as failed.
+
+    Returns whether Ctrl-C came.
+
+    Parameters
+    ----------
+    words : such as ``recognising``, ``recognised``
+    """
     from shotprint.progress import show_progress
     from shotprint.recognition import RecordingResult
 
-    results: list[RecordingResult] = []
+    doing, done = words
+    warned: dict[str, list[str]] = {}
     is_interrupted = False
     try:
         for result in show_progress(answers, total=len(found), description=doing):
             results.append(result)
+            for text in result.warnings:
+                warned.setdefault(text, []).append(result.path)
             if result.error is not None:
                 typer.echo(f"shotprint: {result.path}: {result.error}", err=True)
     except KeyboardInterrupt:
         is_interrupted = True
         error = f"interrupted before it was {done}"
-        results += [RecordingResult(each.name, None, error=error) for each in found[len(results) :]]
+        for each in found[len(results) :]:
+            results.append(RecordingResult(each.name, None, error=error))
     finally:
         answers.close()
-    _show_warnings(results)
-    return results, is_interrupted
+    _show_warnings(warned)
+    return is_interrupted
 
 
 def take_results(
@@ -87,12 +110,8 @@ def take_results(
         items.close()
 
 
-def _show_warnings(results: "Sequence[RecordingResult]") -> None:
-    """Say what makes answers doubtful; what many recordings share is said once."""
-    warned: dict[str, list[str]] = {}
-    for result in results:
-        for text in result.warnings:
-            warned.setdefault(text, []).append(result.path)
+def _show_warnings(warned: dict[str, list[str]]) -> None:
+    """Say what makes answers doubtful, text → paths; what many recordings share is said once."""
     for text, paths in warned.items():
         if len(paths) > MAX_REPEATED:
             paths = [f"{paths[0]} and {len(paths) - 1} more"]
@@ -100,14 +119,15 @@ def _show_warnings(results: "Sequence[RecordingResult]") -> None:
             typer.echo(f"shotprint: {path}: warning: {text}", err=True)
 
 
-def deliver(text: str, output: Path | None) -> None:
+def deliver(text: str | Iterable[str], output: Path | None) -> None:
     """Write to the file, or to standard output: UTF-8 whatever the machine's code page is."""
     from shotprint.files import write_text
 
     if output is not None:
         write_text(output, text)
-    else:
-        typer.echo(text if sys.stdout.isatty() else text.encode(), nl=False)
+        return
+    for piece in [text] if isinstance(text, str) else text:
+        typer.echo(piece if sys.stdout.isatty() else piece.encode(), nl=False)
 
 
 def check_track(found: "Sequence[FoundRecording]", kind: str, output: Path | None) -> None:
@@ -147,7 +167,7 @@ def deliver_tracks(
 
 def finish(results: "Sequence[RecordingResult]", summary: str | None, is_interrupted: bool) -> None:
     """Say where the answers are, and end with the exit code."""
-    n_failed = sum(result.error is not None for result in results)
+    n_failed = _count_failed(results)
     if summary is not None:
         typer.echo(summary, err=True)
     if is_interrupted:
@@ -156,10 +176,17 @@ def finish(results: "Sequence[RecordingResult]", summary: str | None, is_interru
         raise typer.Exit(1 if n_failed < len(results) else 2)
 
 
+def _count_failed(results: "Sequence[RecordingResult]") -> int:
+    from shotprint.recognition.journal import KeptResults
+
+    if isinstance(results, KeptResults):
+        return results.n_failed
+    return sum(result.error is not None for result in results)
+
+
 def count_done(results: "Sequence[RecordingResult]") -> str:
     """Return how many did not fail, such as ``3 of 4 recordings``."""
-    n_done = sum(result.error is None for result in results)
-    return f"{n_done} of {len(results)} recordings"
+    return f"{len(results) - _count_failed(results)} of {len(results)} recordings"
 
 
 def count_shots(results: "Sequence[RecordingResult]") -> str:
@@ -176,10 +203,11 @@ def find_common_folder(paths: Sequence[str]) -> str:
         return ""
 
 
-def join_cells(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as lines of cells separated by tabs; what would break a line is a space."""
+def join_cells(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield rows as lines of cells separated by tabs; what would break a line is a space."""
     breaks = dict.fromkeys(map(ord, "\t\n\r"), " ")
-    return "".join("\t".join(cell.translate(breaks) for cell in row) + "\n" for row in rows)
+    for row in rows:
+        yield "\t".join(cell.translate(breaks) for cell in row) + "\n"
 
 
 def draw_table(rows: Sequence[Sequence[str]], title: str = "", caption: str = "") -> str:

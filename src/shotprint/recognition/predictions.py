@@ -8,12 +8,12 @@ probabilities are empty where recognition failed.
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shotprint.errors import ShotprintError
-from shotprint.files import write_text
+from shotprint.files import format_row, write_text
 from shotprint.recognition.results import RecordingResult, printable
 
 _OWN_COLUMNS = frozenset({"recording", "path", "label", "predicted", "probability", "group"})
@@ -61,18 +61,27 @@ def format_predictions(predictions: Sequence[Prediction], labels: Sequence[str])
     labels : all that the model knows, in the order of the columns
     """
     others = list(dict.fromkeys(name for row in predictions for name in row.columns))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    return "".join(format_lines(predictions, labels, others))
+
+
+def format_lines(
+    predictions: Iterable[Prediction], labels: Sequence[str], others: Sequence[str]
+) -> Iterator[str]:
+    """Yield what `format_predictions` returns, line by line.
+
+    Parameters
+    ----------
+    others : the names of all `columns`
+    """
     header = ["recording", "label", "predicted", "probability", *(f"p_{label}" for label in labels)]
-    writer.writerow([*header, "group", *others])
+    yield format_row([*header, "group", *others])
     for row in predictions:
         probabilities = [row.probabilities[label] for label in labels] if row.probabilities else []
         answer = max(labels, key=row.probabilities.__getitem__) if probabilities else ""
         cells = [f"{p:.8g}" for p in probabilities] or [""] * len(labels)
         best = f"{max(probabilities):.8g}" if probabilities else ""
         known = [row.group, *(row.columns.get(name, "") for name in others)]
-        writer.writerow([printable(row.recording), row.label, answer, best, *cells, *known])
-    return text.getvalue()
+        yield format_row([printable(row.recording), row.label, answer, best, *cells, *known])
 
 
 def to_prediction(result: RecordingResult, known: KnownRecording | None) -> Prediction:

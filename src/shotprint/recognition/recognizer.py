@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shotprint.audio import FoundRecording, resample
 from shotprint.audio.channels import parse_channel
@@ -112,7 +113,7 @@ class Recognizer:
         ----------
         name : what the result calls it; by default the path
         """
-        found = FoundRecording(Path(path), name or os.fspath(path))
+        found = FoundRecording(os.fspath(path), name or os.fspath(path))
         return attempt(found, self._recognize, to_failure)
 
     def recognize(
@@ -128,29 +129,33 @@ class Recognizer:
         self, results: Sequence[RecordingResult], combined: CombinedResult | None = None
     ) -> Results:
         """Put results together with what is needed to repeat them."""
-        return Results(**self._describe(), recordings=tuple(results), same_source=combined)
+        return Results(**self._describe(), recordings=results, same_source=combined)
 
     def combine(self, results: Sequence[RecordingResult]) -> CombinedResult:
         """Answer for several recordings of one gun together; see `combine_recordings`.
 
         Recordings that failed, or are most likely no gunshots, are left out.
         """
-        used = [each for each in results if each.candidates and not _is_other_sound(each)]
-        left_out = tuple(each.path for each in results if each not in used)
-        if not used:
-            return CombinedResult(0, left_out)
         metadata = self.model.metadata
-        rows = []
-        for each in used:
-            found = {score.label: score.probability for score in each.candidates or ()}
-            rows.append([found[label] for label in metadata.label_names])
+        rows: list[NDArray[np.float64]] = []
+        asked: list[float] = []
+        left_out: list[str] = []
+        for each in results:
+            if not each.candidates or _is_other_sound(each):
+                left_out.append(each.path)
+                continue
+            found = {score.label: score.probability for score in each.candidates}
+            rows.append(np.array([found[label] for label in metadata.label_names]))
+            if each.gunshot_probability is not None:
+                asked.append(each.gunshot_probability)
+        if not rows:
+            return CombinedResult(0, tuple(left_out))
         logits = np.log(np.maximum(rows, np.finfo(np.float64).tiny))
         probabilities = combine_recordings(logits, metadata.calibration)
-        asked = [p for each in used if (p := each.gunshot_probability) is not None]
         fields = to_answer(
             probabilities, max(asked, default=None), metadata, self.settings.level
         ).fields
-        return CombinedResult(len(used), left_out, **fields)
+        return CombinedResult(len(rows), tuple(left_out), **fields)
 
     def open_journal(self, path: Path, resume: bool) -> Journal:
         """Keep what is done in a file, and take over what it holds with `resume`."""
@@ -188,6 +193,7 @@ class Recognizer:
             return dataclasses.replace(done, path=recording.name)
         result = self._answer(recording, sha256, run)
         if self.journal:
+            run.check()
             self.journal.add_recording(result)
         return result
 
@@ -196,7 +202,7 @@ class Recognizer:
         reading: Reading | None = None
         warnings = self._warn_of_training(sha256)
         if self.detector is not None:
-            work = functools.partial(self._answer_section, self.detector, sha256)
+            work = functools.partial(self._answer_section, self.detector, sha256, run)
             reading, shots = hear_shots(recording.path, self._listening, work, run)
             heard = reading.heard
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
@@ -229,18 +235,18 @@ class Recognizer:
         )
 
     def _answer_section(
-        self, detector: Detector, sha256: str, section: Section
+        self, detector: Detector, sha256: str, run: Run, section: Section
     ) -> list[AnsweredShot]:
         """Answer a section, or take the answer from the journal."""
-        journal = (
-            None if section.is_whole or self.enrolled else self.journal
-        )  # it keeps no embeddings
+        # It keeps no embeddings.
+        journal = None if section.is_whole or self.enrolled else self.journal
         if journal and (done := journal.find_section(sha256, section.index)) is not None:
             return done
         shots = answer_section(section, detector, self.model)
         if not self.enrolled:
             shots = [dataclasses.replace(shot, embedding=NO_EMBEDDING) for shot in shots]
         if journal:
+            run.check()
             journal.add_section(sha256, section.index, shots)
         return shots
 

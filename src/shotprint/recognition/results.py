@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -215,11 +215,15 @@ class Results:
     model: ModelIdentity
     detector: DetectorIdentity | None
     settings: Mapping[str, Any]
-    recordings: tuple[RecordingResult, ...]
+    recordings: Sequence[RecordingResult]
     same_source: CombinedResult | None = None
 
     def to_json(self) -> str:
         """Return the document, one line a recording; the same input gives the same bytes."""
+        return "".join(self.to_lines())
+
+    def to_lines(self) -> Iterator[str]:
+        """Yield the document piece by piece, as it can be written in bounded memory."""
         head = {
             "schema": SCHEMA,
             "shotprint": shotprint.__version__,
@@ -251,15 +255,17 @@ class Detections:
             "settings": self.settings,
         }
         names = [name for name in RECORDING_FIELDS if name not in ANSWER_FIELDS]
-        return _format_document(head, self.recordings, names)
+        return "".join(_format_document(head, self.recordings, names))
 
 
 def _format_document(
     head: Mapping[str, Any], recordings: Sequence[RecordingResult], names: Sequence[str]
-) -> str:
+) -> Iterator[str]:
     lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
-    text = ",\n".join(_format_recording(recording, names) for recording in recordings)
-    return "\n".join(["{", *lines, '"recordings": [', text, "]}", ""])
+    yield "\n".join(["{", *lines, '"recordings": [', ""])
+    for number, recording in enumerate(recordings):
+        yield (",\n" if number else "") + _format_recording(recording, names)
+    yield "\n]}\n"
 
 
 def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:

@@ -1,15 +1,17 @@
 """Many recordings at a time; what goes wrong with one stops no other."""
 
+import dataclasses
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from shotprint.audio import FoundRecording
-from shotprint.errors import RecordingError
+from shotprint.errors import OutputError, RecordingError
 from shotprint.files import compute_sha256
 from shotprint.recognition.results import RecordingResult
 
@@ -28,7 +30,8 @@ class Run:
 
     Attributes
     ----------
-    check : called at every block; raises `Interrupted` where nobody waits for the result
+    check : called at every block and before anything is kept; raises `Interrupted` where nobody
+        waits for the result, RecordingError where the file is no longer what was hashed
     workers : for the sections of a long recording; None: one after the other
     ahead : sections of a recording that are worked on or wait at the same time
     """
@@ -87,9 +90,18 @@ def attempt(recording: FoundRecording, work: Work[T], fail: Fail[T], run: Run | 
     sha256 = None
     try:
         run.check()
+        seen = _identify(recording.path)
+
+        def check() -> None:
+            run.check()
+            if _identify(recording.path) != seen:
+                raise RecordingError("it changed while it was read; repeat when it is complete")
+
         sha256 = compute_sha256(recording.path)
-        return work(recording, sha256, run)
-    except Interrupted:
+        result = work(recording, sha256, dataclasses.replace(run, check=check))
+        check()
+        return result
+    except (Interrupted, OutputError):
         raise
     except RecordingError as error:
         return fail(recording, str(error), sha256)
@@ -97,6 +109,12 @@ def attempt(recording: FoundRecording, work: Work[T], fail: Fail[T], run: Run | 
         return fail(recording, f"it cannot be read ({error.strerror or error})", sha256)
     except Exception as error:  # noqa: BLE001  # one recording never stops the others
         return fail(recording, f"unexpected {type(error).__name__}: {error}", sha256)
+
+
+def _identify(path: Path) -> tuple[int, int, int]:
+    """Return what is another where a file was replaced, written to or cut since."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def to_failure(recording: FoundRecording, error: str, sha256: str | None) -> RecordingResult:

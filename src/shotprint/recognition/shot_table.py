@@ -1,9 +1,8 @@
 """One row a shot, as text: for the table of ``shotprint detect`` and for CSV."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from shotprint.files import format_row
 from shotprint.recognition.results import RecordingResult, ShotResult, printable
 
 SHOT_COLUMNS = (
@@ -39,23 +38,20 @@ def list_shots(result: RecordingResult, digits: int = 4) -> list[list[str]]:
     return rows
 
 
-def format_shots(results: Sequence[RecordingResult], labels: Sequence[str] = ()) -> str:
-    """Return shots as CSV, with the hash of their recording at the end.
+def format_shots(results: Iterable[RecordingResult], labels: Sequence[str] = ()) -> Iterator[str]:
+    """Yield shots as lines of CSV, with the hash of their recording at the end.
 
     Parameters
     ----------
     labels : all that the model knows, in the order of the columns ``p_<label>``; empty: shots
         were not recognised
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
     answers = (*ANSWER_COLUMNS, *(f"p_{label}" for label in labels)) if labels else ()
-    writer.writerow([*SHOT_COLUMNS, *answers, "sha256"])
+    yield format_row([*SHOT_COLUMNS, *answers, "sha256"])
     for result in results:
         for cells, shot in zip(list_shots(result, digits=8), result.shots, strict=True):
             found = _list_answer(shot, labels) if labels else []
-            writer.writerow([*cells, *found, result.sha256 or ""])
-    return text.getvalue()
+            yield format_row([*cells, *found, result.sha256 or ""])
 
 
 def _list_answer(shot: ShotResult, labels: Sequence[str]) -> list[str]:

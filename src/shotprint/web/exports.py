@@ -157,7 +157,7 @@ def export_case(name: str, entries: Sequence[Entry]) -> bytes:
         return format_results(entries).encode()
     if name == "shots.csv":
         labels = next((each.head["model"]["labels"] for each in entries if each.head), ())
-        return format_shots([each.machine for each in entries], labels).encode()
+        return "".join(format_shots([each.machine for each in entries], labels)).encode()
     if name == "manifest.csv":
         return format_manifest(entries).encode()
     track = LABEL_TRACKS[name.split(".")[1]]
@@ -296,7 +296,7 @@ def _write_report(task: ReportTask) -> None:
             RecognitionSettings(level=task.settings.level),
             open_detector(None, None),
         )
-        found = [FoundRecording(path, name) for path, name in task.found]
+        found = [FoundRecording(str(path), name) for path, name in task.found]
         results = [
             dataclasses.replace(to_recording(answer["recording"]), path=name)
             if answer

@@ -120,7 +120,7 @@ class Answerer:
         """
         write_playback(task.path, task.playback, lambda done: report(PLAYBACK_SHARE * done))
         report(PLAYBACK_SHARE)
-        (result,) = self.recognizer.recognize([FoundRecording(task.path, task.name)])
+        (result,) = self.recognizer.recognize([FoundRecording(str(task.path), task.name)])
         if result.error is not None:
             raise RecordingError(result.error)
         llrs = [
