@@ -93,8 +93,8 @@ class Document:
         yield Table(rows, header, (1.4, 0.7, 1.4, 1.6, 2)[: len(header)])
         for each in case.exhibits:
             if TRAINED_ON in each.result.warnings:
-                warning = self.texts.translate(TRAINED_ON)
-                yield Paragraph(f"{self._name(each)}: {warning}.", "warning")
+                warning = self._warn(TRAINED_ON)
+                yield Paragraph(f"{self._name(each)}: {warning}", "warning")
         if any(each.corrections for each in case.exhibits):
             yield Paragraph(self._say("corrected_somewhere"), "warning")
         yield Paragraph(self._say("summary_how_to_read"), "soft")
@@ -104,7 +104,7 @@ class Document:
         row: list[Cell]
         link = Link(self._name(exhibit), f"exhibit-{exhibit.number}")
         if result.error is not None:
-            row = [link, "–", "–", self._say("failed", error=result.error)]
+            row = [link, "–", "–", self._tell_failure(result.error)]
             return row + ["–"] * with_ratio
         strength = self._tell_strength(exhibit.ratios[0]) if exhibit.ratios else "–"
         guns = "–" if result.guns is None else self._count_guns(result.guns)
@@ -182,7 +182,7 @@ class Document:
         claim = self._say("no_time") if stated is None else self._say("claim", time=stated)
         facts.append(("time", claim))
         if result.error is not None:
-            facts.append(("error", result.error))
+            facts.append(("error", self.texts.translate(result.error)))
         return facts
 
     def _tell_reading(self) -> Iterator[Block]:
@@ -262,7 +262,7 @@ class Document:
     def _tell_exhibit(self, exhibit: Exhibit) -> Iterator[Block]:
         result, drawn = exhibit.result, self._drawn.get(exhibit.number)
         if result.error is not None:
-            yield Paragraph(self._say("failed", error=result.error), "warning")
+            yield Paragraph(self._tell_failure(result.error), "warning")
             yield from self._tell_corrections(exhibit)
             return
         yield Paragraph(self._tell_statement(result.decision), "lead")
@@ -291,7 +291,11 @@ class Document:
         if exhibit.corrections:
             yield Paragraph(self._say("corrections"), "warning")
             header = [self._say(f"column_{name}") for name in ("who", "when", "action", "text")]
-            rows = [(each.who, each.when, each.action, each.text) for each in exhibit.corrections]
+            say = self.texts.translate
+            rows = [
+                (each.who, each.when, say(each.action), say(each.text))
+                for each in exhibit.corrections
+            ]
             yield Table(rows, header, (1, 1.2, 0.8, 2.5))
 
     def _tell_guns(self, guns: GunsResult) -> Iterator[Block]:
@@ -400,7 +404,7 @@ class Document:
     def _limit_exhibit(self, exhibit: Exhibit) -> Iterator[str]:
         result = exhibit.result
         if result.error is not None:
-            yield self._say("failed", error=result.error)
+            yield self._tell_failure(result.error)
             return
         n_clipped = sum(shot.clipped for shot in result.shots)
         if n_clipped:
@@ -422,7 +426,15 @@ class Document:
             yield self._say("limit_no_shot")
         for warning in result.warnings:
             if warning != NO_SHOT and not warning.startswith(UNUSUAL):
-                yield self._say("limit_warning", text=self.texts.translate(warning))
+                yield self._warn(warning)
+
+    def _warn(self, warning: str) -> str:
+        """Return a warning of the program as a sentence."""
+        text = self.texts.translate(warning)
+        return self._say("limit_warning", text=text[:1].upper() + text[1:])
+
+    def _tell_failure(self, error: str) -> str:
+        return self._say("failed", error=self.texts.translate(error))
 
     def _tell_model(self) -> Iterator[Block]:
         means, metadata = self.case.means, self.case.recognizer.model.metadata

@@ -218,8 +218,8 @@ class ReportTask(NamedTuple):
 
     settings: ServiceSettings
     case: str
-    found: list[tuple[Path, str]]
-    answers: list[Mapping[str, Any] | None]
+    found: list[FoundRecording]
+    results: list[RecordingResult]
     corrections: dict[str, list[dict[str, str]]]
     folder: Path
 
@@ -236,8 +236,8 @@ def write_case_report(
     task = ReportTask(
         settings,
         case,
-        [(path, entry.recording["name"]) for path, entry in items],
-        [entry.answer for _, entry in items],
+        [FoundRecording(path, entry.recording["name"]) for path, entry in items],
+        [entry.machine for _, entry in items],
         gather_corrections([entry for _, entry in items]),
         folder,
     )
@@ -296,19 +296,13 @@ def _write_report(task: ReportTask) -> None:
             RecognitionSettings(level=task.settings.level),
             open_detector(None, None),
         )
-        found = [FoundRecording(path, name) for path, name in task.found]
-        results = [
-            dataclasses.replace(to_recording(answer["recording"]), path=name)
-            if answer
-            else RecordingResult(name, None, error="it was not recognised")
-            for answer, (_, name) in zip(task.answers, task.found, strict=True)
-        ]
         corrections = {
             sha256: [Correction(**each) for each in rows]
             for sha256, rows in task.corrections.items()
         }
         settings = ReportSettings(case=task.case, command=_tell_command(task))
-        write_report(found, settings, task.folder, corrections, Answers(recognizer, results))
+        answers = Answers(recognizer, task.results)
+        write_report(task.found, settings, task.folder, corrections, answers)
     except (ImportError, ShotprintError) as error:
         line = (
             str(error)
@@ -325,7 +319,7 @@ def _tell_command(task: ReportTask) -> str:
     options = ["-o", "report", "--level", f"{task.settings.level:g}"]
     if task.settings.model is not None:
         options += ["--model", task.settings.model.name]
-    return shlex.join(["shotprint", "report", *(name for _, name in task.found), *options])
+    return shlex.join(["shotprint", "report", *(each.name for each in task.found), *options])
 
 
 def zip_folder(folder: Path) -> bytes:
