@@ -53,7 +53,7 @@ def test_every_message_is_german_in_a_german_report(message) -> None:
 def test_a_german_report_of_all_messages_holds_no_english(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)  # names of paths are English
     path = Path("c.wav")
-    write_wav(path, make_shot(1, 1.0), RATE_HZ)
+    write_wav(path, make_shot(3, 1.0), RATE_HZ)
     found = find_recordings([path])
     recognizer = Recognizer(OnnxModel(shipped_model()))
     (result,) = recognizer.recognize(found)
@@ -75,7 +75,7 @@ def test_a_german_report_of_all_messages_holds_no_english(tmp_path, monkeypatch)
 
 def test_real_damage_is_told_in_german(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shot = make_shot(1, 1.0)
+    shot = make_shot(3, 1.0)
     loud = np.stack([np.sign(shot) * 0.995, -np.sign(shot) * 0.995]).astype(np.float32)
     write_wav(tmp_path / "clipped.wav", loud[:1], RATE_HZ)
     write_wav(tmp_path / "inverse.wav", loud * np.float32([[1], [0.9]]), RATE_HZ)

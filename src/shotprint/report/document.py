@@ -19,6 +19,7 @@ from shotprint.report.blocks import (
     Section,
     Share,
     Table,
+    drop_dead_links,
     read_markdown,
 )
 from shotprint.report.case import Case, Exhibit, list_versions
@@ -46,23 +47,25 @@ class Document:
         self._drawn = drawn
 
     def list_sections(self) -> list[Section]:
-        """Return all sections, in order."""
-        made = (
-            ("summary", self._summarise()),
-            ("question", self._ask()),
-            ("exhibits", self._list_exhibits()),
-            ("reading", self._tell_reading()),
-            ("timeline", self._tell_timeline()),
-            ("results", self._tell_results()),
-            ("limits", self._tell_limits()),
-            ("model", self._tell_model()),
-            ("repeat", self._tell_repeating()),
-            ("glossary", self._explain()),
+        """Return the sections that the layout names, in its order."""
+        made = {
+            "summary": self._summarise,
+            "question": self._ask,
+            "exhibits": self._list_exhibits,
+            "reading": self._tell_reading,
+            "timeline": self._tell_timeline,
+            "results": self._tell_results,
+            "limits": self._tell_limits,
+            "model": self._tell_model,
+            "repeat": self._tell_repeating,
+            "glossary": self._explain,
+        }
+        return drop_dead_links(
+            [
+                Section(f"{number}. {self._say(f'section_{name}')}", name, tuple(made[name]()))
+                for number, name in enumerate(self.case.means.layout.sections, 1)
+            ]
         )
-        return [
-            Section(f"{number}. {self._say(f'section_{name}')}", name, tuple(blocks))
-            for number, (name, blocks) in enumerate(made, 1)
-        ]
 
     def list_facts(self) -> list[tuple[str, str]]:
         """Return what stands at the head: names and values."""

@@ -144,8 +144,12 @@ def _read_own(path: Path, shipped: Mapping[str, Any]) -> dict[str, Any]:
     sentences = [(name, shipped["texts"].get(name), text) for name, text in tables[0].items()]
     messages = [(key, key, text) for key, text in own.get("messages", {}).items()]
     for name, known, text in sentences + messages:
-        if known is None or not _fields(text) <= _fields(known):
-            what = "no report uses" if known is None else f"may hold {sorted(_fields(known or ''))}"
+        if known is None or not find_fields(text) <= find_fields(known):
+            what = (
+                "no report uses"
+                if known is None
+                else f"may hold {sorted(find_fields(known or ''))}"
+            )
             raise ShotprintError(f"{path}: the text {name!r} {what}; see the shipped texts")
     return own
 
@@ -159,7 +163,7 @@ def _to_pattern(message: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _fields(text: str) -> set[str]:
+def find_fields(text: str) -> set[str]:
     """Return the names of the values that a sentence holds; a broken one has an odd name."""
     try:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}

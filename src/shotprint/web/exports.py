@@ -34,6 +34,8 @@ _TABLE = ("results.json", "shots.csv", "manifest.csv")
 _TRACKS = tuple(f"labels.{name}.zip" for name in LABEL_TRACKS)
 TRAINING = "training.zip"
 EXPORTS = (*_TABLE, TRAINING, *_TRACKS, *REPORTS)
+OWN = ("laboratory", "logo", "language", "texts", "template", "layout", "verbal", "card", "key")
+"""Options of a report that the service has as well; files are called by their names."""
 CLIP_S = (0.25, 1.5)  # before and after an onset
 MANIFEST = (
     "recording",
@@ -300,7 +302,8 @@ def _write_report(task: ReportTask) -> None:
             sha256: [Correction(**each) for each in rows]
             for sha256, rows in task.corrections.items()
         }
-        settings = ReportSettings(case=task.case, command=_tell_command(task))
+        own = task.settings.report or ReportSettings()
+        settings = dataclasses.replace(own, case=task.case, command=_tell_command(task))
         answers = Answers(recognizer, task.results)
         write_report(task.found, settings, task.folder, corrections, answers)
     except (ImportError, ShotprintError) as error:
@@ -319,6 +322,10 @@ def _tell_command(task: ReportTask) -> str:
     options = ["-o", "report", "--level", f"{task.settings.level:g}"]
     if task.settings.model is not None:
         options += ["--model", task.settings.model.name]
+    for name in OWN if task.settings.report else ():
+        value = getattr(task.settings.report, name)
+        if value and (name, value) != ("language", "en"):
+            options += [f"--{name}", value.name if isinstance(value, Path) else value]
     return shlex.join(["shotprint", "report", *(each.name for each in task.found), *options])
 
 

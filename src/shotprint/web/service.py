@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shotprint.recognition import OnnxModel
+from shotprint.recognition import OnnxModel, Recognizer
 from shotprint.verbal import read_scale
 from shotprint.web.exports import Entry
 from shotprint.web.intake import Refused
@@ -16,6 +16,9 @@ from shotprint.web.jobs import JobRunner, place_database
 from shotprint.web.settings import ServiceSettings
 from shotprint.web.store import Shelf, Store
 from shotprint.weights import shipped_model
+
+if TYPE_CHECKING:
+    from shotprint.report import ReportSettings
 
 JOB = ("id", "state", "progress", "error", "sha256", "name")
 
@@ -32,6 +35,8 @@ class Service:
         self.model_path = settings.model or shipped_model()
         self.model = OnnxModel(self.model_path)
         self.scale = read_scale()
+        if settings.report is not None:
+            _check_report(settings.report, self.model)
         self.reporting = threading.Semaphore(1)
         self.drawing = threading.Semaphore(2)
         self.correcting = threading.Lock()  # what is corrected must still be so when it is written
@@ -106,6 +111,13 @@ class Service:
         before = begin.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for sha256 in self.store.list_forgettable(before):
             self.shelf.remove(sha256, older_than=begin.timestamp())
+
+
+def _check_report(settings: "ReportSettings", model: OnnxModel) -> None:
+    """Raise ShotprintError where reports cannot be made so, before anyone asks for one."""
+    from shotprint.report.case import prepare
+
+    prepare(settings, Recognizer(model))
 
 
 def show_job(job: Mapping[str, Any] | None) -> dict[str, Any] | None:
