@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import zlib
 from importlib import resources
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 pytest.importorskip("fpdf")
 
+from poppler import run_poppler
 from shotprint.audio import find_recordings, write_wav
 from shotprint.errors import ShotprintError
 from shotprint.report import ReportSettings, write_report
@@ -47,13 +47,6 @@ def make_report(tmp_path):
         return tmp_path / "out"
 
     return make
-
-
-def run_poppler(*command):
-    """Return what a program of poppler-utils says."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} (poppler-utils) is not installed")
-    return subprocess.run(command, capture_output=True, check=True, encoding="utf-8").stdout
 
 
 def test_the_shipped_layout_may_be_given_as_ones_own(tmp_path) -> None:

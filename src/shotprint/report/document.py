@@ -93,7 +93,7 @@ class Document:
         kinds = list(case.means.calibrations)[:1]
         header += [self._say("column_strength") for _ in kinds]
         rows = [self._summarise_exhibit(each, bool(kinds)) for each in case.exhibits]
-        yield Table(rows, header, (1.4, 0.7, 1.4, 1.6, 2)[: len(header)])
+        yield Table(rows, header, (1.3, 0.8, 1.3, 1.5, 2.3)[: len(header)])
         for each in case.exhibits:
             if TRAINED_ON in each.result.warnings:
                 warning = self._warn(TRAINED_ON)
@@ -230,7 +230,7 @@ class Document:
         names = ("exhibit", "shot", "time", "gap", "stated", "candidate", "gun")
         rows = [self._list_shot(exhibit, place) for exhibit, place in self.case.shots]
         header = [self._say(f"column_{name}") for name in names]
-        yield Table(rows, header, (1.1, 0.6, 1.1, 0.9, 2, 1.6, 1.4))
+        yield Table(rows, header, (1.1, 0.75, 1.1, 0.9, 1.9, 1.6, 1.4))
 
     def _list_shot(self, exhibit: Exhibit, place: int) -> list[Cell]:
         shot = exhibit.result.shots[place]
@@ -389,6 +389,8 @@ class Document:
         llr = self.texts.write_number(ratio.llr, 2)
         low, high = (self.texts.write_number(x, 2) for x in (ratio.low, ratio.high))
         value, words = self.texts.translate(ratio.value), self.texts.write_strength(ratio.llr)
+        bounded = self._say("bounded") if ratio.is_bounded else ""
+        words = f"{words}{bounded}"
         return self._say("strength", value=value, llr=llr, low=low, high=high, words=words)
 
     def _tell_limits(self) -> Iterator[Block]:
