@@ -36,7 +36,7 @@ N_CALLS = 50
 
 def find(rows: Any) -> list[FoundRecording]:
     """Return the recordings of rows of a manifest."""
-    return [FoundRecording(Path(row.path), row.recording) for row in rows.itertuples()]
+    return [FoundRecording(row.path, row.recording) for row in rows.itertuples()]
 
 
 def time_clip(model: OnnxModel) -> float:

@@ -31,24 +31,9 @@ def address():
 
 
 @pytest.fixture
-def open_page(browser, address):
-    """Open the page; ``problems`` collects what the browser refuses, ``asked`` what it asked."""
-    contexts = []
-
-    def open_it(**options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.problems, page.asked = [], []
-        page.on("console", lambda line: page.problems.append(line.text))
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
+def open_page(visit, address):
+    """Open the page."""
+    return partial(visit, address)
 
 
 def test_bundled_files_are_as_published() -> None:

@@ -52,25 +52,14 @@ def case(browser, service, recordings):
 
 
 @pytest.fixture
-def open_recording(browser, case):
-    contexts = []
-
+def open_recording(visit, case):
     def open_it(name="burst.flac", **options):
-        context = browser.new_context(accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.problems, page.asked = [], []
-        page.on("console", lambda line: page.problems.append(line.text))
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(case)
+        page = visit(case, accept_downloads=True, **options)
         page.get_by_role("link", name=name).click()
         page.locator("tr[data-shot]").first.wait_for()
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
+    return open_it
 
 
 def wait_until(page, expression: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("fpdf")
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from shotprint.audio import find_recordings, write_wav
 from shotprint.audio.tags import read_stated_time
@@ -231,10 +232,91 @@ def test_a_signature_belongs_to_its_list_and_key(shotprint, tmp_path):
     assert (code, out) == (1, "missing\tsignature\thashes.json.sig\n")
 
 
+def test_a_key_with_a_password_signs_only_with_it(shotprint, tmp_path, monkeypatch):
+    (tmp_path / "password").write_text("correct horse\n")
+    assert shotprint("make-key", "lab.key", "--password-file", "password")[0] == 0
+    with pytest.raises(TypeError):
+        load_pem_private_key((tmp_path / "lab.key").read_bytes(), None)
+    assert load_pem_private_key((tmp_path / "lab.key").read_bytes(), b"correct horse")
+    asked = ("report", "case/c.wav", "-o", "out", "--key", "lab.key", *DATE)
+    for given, expected in ((None, "--key-password-file"), ("wrong", "does not open lab.key")):
+        if given is not None:
+            monkeypatch.setenv("SHOTPRINT_KEY_PASSWORD", given)
+        code, _, told = shotprint(*asked)
+        assert (code, len(told.splitlines())) == (2, 1)
+        assert expected in told
+        assert not (tmp_path / "out").exists()
+    assert shotprint(*asked, "--key-password-file", "password")[0] == 0
+    assert shotprint("verify", "out", "--public-key", "lab.pub")[0] == 0
+    assert "correct horse" not in (tmp_path / "out" / "report.html").read_text("utf-8")
+    (tmp_path / "password").write_text("\n")
+    code, _, told = shotprint(*asked, "--key-password-file", "password")
+    assert (code, "is empty" in told) == (2, True)
+
+
+def type_on_terminal(command, typed, cwd):
+    """Run a command on a terminal, answer each prompt; return exit code and what was shown."""
+    import pty
+
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shotprint", *command],
+        cwd=cwd,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+    )
+    os.close(its)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+            if chunk.endswith(b": ") and typed:
+                os.write(ours, typed.pop(0).encode() + b"\n")
+    except OSError:  # the other side is closed
+        pass
+    os.close(ours)
+    return process.wait(), shown.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+@pytest.mark.parametrize(
+    ("typed", "code", "expected"),
+    [
+        (["pass word", "pass word"], 0, "protected by its password"),
+        ([""], 0, "without a password"),
+        (["pass word", "password"], 2, "differ"),
+    ],
+)
+def test_make_key_asks_on_a_terminal(tmp_path, typed, code, expected):
+    found, shown = type_on_terminal(["make-key", "lab.key"], typed, tmp_path)
+    assert (found, typed) == (code, [])
+    assert expected in shown
+    assert "pass word" not in shown
+    is_there = (tmp_path / "lab.key").exists()
+    assert is_there == (code == 0)
+    if code == 0:
+        is_locked = b"ENCRYPTED" in (tmp_path / "lab.key").read_bytes()
+        assert is_locked == ("protected" in expected)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_report_asks_for_the_password_on_a_terminal(shotprint, tmp_path):
+    (tmp_path / "password").write_text("correct horse")
+    shotprint("make-key", "lab.key", "--password-file", "password")
+    command = ["report", "case/c.wav", "-o", "out", "--key", "lab.key"]
+    code, shown = type_on_terminal(command, ["wrong one"], tmp_path)
+    assert code == 2
+    assert "Password of lab.key: " in shown
+    assert "does not open lab.key" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (("--value", "Musket"), "Musket"),
+        (("--layout", "own.toml"), "own.toml has texts"),
         (("--language", "xx"), "de, en"),
         (("--logo", "case/d.wav"), "PNG or JPEG"),
         (("--key", "case/d.wav"), "make-key"),

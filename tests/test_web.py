@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import tarfile
 import time
@@ -438,6 +439,54 @@ def test_a_case_leaves_as_a_report(client, recording) -> None:
     assert "Zip gun" in page
     assert "shotprint report dir/three.wav -o report --level 0.9" in page
     assert "Ann" in page
+
+
+def test_reports_have_the_laboratorys_own_and_its_signature(tmp_path, sound) -> None:
+    pytest.importorskip("fpdf")
+    from shotprint.report import make_key, verify
+
+    make_key(tmp_path / "lab.key", "open sesame")
+    (tmp_path / "password").write_text("open sesame")
+    (tmp_path / "own.toml").write_text('sections = ["summary", "repeat"]\n')
+    (tmp_path / "texts.toml").write_text('[texts]\ntitle = "Unser Titel"\n')
+    key = ("--key", str(tmp_path / "lab.key"), "--key-password-file", str(tmp_path / "password"))
+    own = ("--layout", str(tmp_path / "own.toml"), "--texts", str(tmp_path / "texts.toml"))
+    about = ("--laboratory", "Institut für Schall", "--language", "de")
+    served = ServedProcess(tmp_path, *key, *own, *about)
+    try:
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            case = f"/api/cases/{client.post('/api/cases', json={'name': 'c'}).json()['id']}"
+            for name, content in (("a.wav", sound.read_bytes()), ("b.wav", b"no sound")):
+                files = {"file": (name, content)}
+                job = client.post(f"{case}/recordings", files=files).json()["job"]
+                wait(client, job["id"], "done" if name == "a.wav" else "failed")
+            archive = client.get(f"{case}/export/report.zip", timeout=120)
+            page = client.get(f"{case}/export/report.html", timeout=120).text
+    finally:
+        served.kill()
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
+        files.extractall(tmp_path / "report")
+    (tmp_path / "exhibits").mkdir()
+    (tmp_path / "exhibits" / "a.wav").write_bytes(sound.read_bytes())
+    (tmp_path / "exhibits" / "b.wav").write_bytes(b"no sound")
+    found = verify(tmp_path / "report", tmp_path / "exhibits", tmp_path / "lab.pub")
+    assert (found.findings, found.signature) == ((), "known")
+    for text in ("Unser Titel", "Institut für Schall", "1. Kurz gefasst", "2. Wie dieser Bericht"):
+        assert text in page
+    assert "keine lesbare Tondatei" in page
+    command = "--laboratory &#39;Institut für Schall&#39; --language de --texts texts.toml"
+    assert f"--level 0.9 {command} --layout own.toml --key lab.key" in page
+    assert "open sesame" not in page
+
+
+def test_a_service_that_could_not_report_does_not_start(tmp_path) -> None:
+    pytest.importorskip("fpdf")
+    command = [sys.executable, "-m", "shotprint", "serve", "--data", str(tmp_path / "data")]
+    command += ["--port", "0", "--no-browser", "--logo", __file__]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "is no logo" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_models_health_and_metrics(client) -> None:

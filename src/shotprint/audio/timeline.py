@@ -87,8 +87,10 @@ class Timeline:
         if self._jumps:
             (at_s, jump_s), n = self._jumps[0], len(self._jumps)
             others = f", and {n - 1} times later" * (n > 1)
-            text = f"its clock jumps by {jump_s:+.2f} s at {at_s:.2f} s{others}: "
-            self._damage.remarks.append(text + "the sound is taken as unbroken there")
+            self._damage.remarks.append(
+                f"its clock jumps by {jump_s:+.2f} s at {at_s:.2f} s{others}: "
+                "the sound is taken as unbroken there"
+            )
         if self._damage.broken_off:
             text = f"what follows {self.now_s:.2f} s cannot be read ({self._damage.broken_off})"
             self._damage.remarks.append(text)

@@ -22,18 +22,16 @@ def report(
     ] = None,
     case: Annotated[str, typer.Option(help="Number or name of the case.")] = "",
     examiner: Annotated[str, typer.Option(help="Who makes the report.")] = "",
-    laboratory: Annotated[str, typer.Option(help="Name of the laboratory.")] = "",
-    logo: Annotated[Path | None, typer.Option(help="Logo of the laboratory, PNG or JPEG.")] = None,
-    language: Annotated[str, typer.Option(help="en or de.")] = "en",
-    texts: Annotated[
-        Path | None, typer.Option(help="Your own sentences in place of some, TOML.")
-    ] = None,
-    template: Annotated[Path | None, typer.Option(help="Your own page, Jinja.")] = None,
+    laboratory: options.Laboratory = "",
+    logo: options.Logo = None,
+    language: options.Language = "en",
+    texts: options.OwnTexts = None,
+    template: options.Template = None,
+    layout: options.LayoutPath = None,
     verbal: options.Verbal = None,
-    card: Annotated[Path | None, typer.Option(help="Card of your own model, Markdown.")] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="Private key that signs the hashes; see make-key.")
-    ] = None,
+    card: options.Card = None,
+    key: options.Key = None,
+    key_password_file: options.KeyPasswordFile = None,
     date: Annotated[
         str, typer.Option(help="Of the report, ISO 8601; default: SOURCE_DATE_EPOCH, else now.")
     ] = "",
@@ -72,9 +70,11 @@ def report(
         language=language,
         texts=texts,
         template=template,
+        layout=layout,
         verbal=verbal,
         card=card,
         key=key,
+        key_password=options.unlock_key(key, key_password_file),
         date=date,
         command=printable(shlex.join(["shotprint", *sys.argv[1:]])),
         paths=tuple(paths),
@@ -100,9 +100,19 @@ def report(
 
 def make_key(
     path: Annotated[Path, typer.Argument(help="File for the private key, such as lab.key.")],
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="File with a password for it (or set SHOTPRINT_KEY_PASSWORD)."),
+    ] = None,
 ) -> None:
-    """Make a key that signs reports, and beside it (.pub) the public one that checks them."""
+    """Make a key that signs reports, and beside it (.pub) the public one that checks them.
+
+    On a terminal it asks for a password; with none, whoever reads the file can sign.
+    """
     from shotprint.report import make_key
 
-    public = make_key(path)
-    typer.echo(f"{path}: keep it secret; {public}: hand it to whoever checks reports", err=True)
+    asked = "Password for the key (empty: none): ", "The same again: "
+    password = options.find_password(password_file, *asked)
+    public = make_key(path, password)
+    kept = "protected by its password" if password else "without a password: keep it secret"
+    typer.echo(f"{path}: {kept}; {public}: hand it to whoever checks reports", err=True)

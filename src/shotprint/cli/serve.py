@@ -1,8 +1,7 @@
 """`shotprint serve`: the page in the browser, and the HTTP API."""
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +41,16 @@ def serve(
         float, typer.Option(min=0, help="Delete uploads outside cases after so long; 0: never.")
     ] = 0.0,
     level: options.Level = LEVEL,
+    laboratory: options.Laboratory = "",
+    logo: options.Logo = None,
+    language: options.Language = "en",
+    texts: options.OwnTexts = None,
+    template: options.Template = None,
+    layout: options.LayoutPath = None,
+    verbal: options.Verbal = None,
+    card: options.Card = None,
+    key: options.Key = None,
+    key_password_file: options.KeyPasswordFile = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
 ) -> None:
     """Open the page in the browser, and serve the HTTP API, on this machine only.
@@ -51,13 +60,29 @@ def serve(
     from shotprint.web import ServiceSettings
     from shotprint.web.running import run_service
 
+    own: dict[str, Any] = {
+        "laboratory": laboratory,
+        "logo": logo,
+        "texts": texts,
+        "template": template,
+        "layout": layout,
+        "verbal": verbal,
+        "card": card,
+        "key": key,
+        "key_password": options.unlock_key(key, key_password_file),
+    }
+    report = None
+    if language != "en" or any(own.values()):
+        from shotprint.report import ReportSettings
+
+        report = ReportSettings(language=language, **own)
     settings = ServiceSettings(
         folder=folder or _find_folder(),
         host=host,
         port=port,
         model=model,
         allowed=tuple(allow or ()),
-        token=None if token_file is None else _read_token(token_file),
+        token=None if token_file is None else options.read_secret(token_file, "token"),
         tls_cert=tls_cert,
         tls_key=tls_key,
         behind_proxy=behind_proxy,
@@ -69,6 +94,7 @@ def serve(
         request_s=request_timeout,
         keep_days=keep_days,
         level=level,
+        report=report,
     )
     run_service(settings, open_page=not no_browser)
 
@@ -77,13 +103,3 @@ def _find_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("shotprint")) / "service"
-
-
-def _read_token(path: Path) -> str:
-    from shotprint.errors import ShotprintError
-
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "no UTF-8"
-        raise ShotprintError(f"the token {path} cannot be read ({reason})") from None

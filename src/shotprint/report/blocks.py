@@ -1,7 +1,7 @@
 """What a document is made of, whether it becomes a page or a PDF."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 WORDY = 24  # characters
 
@@ -90,6 +90,35 @@ class Section:
     title: str
     anchor: str
     blocks: Sequence[Block] = field(default_factory=tuple)
+
+
+def drop_dead_links(sections: Sequence[Section]) -> list[Section]:
+    """Return sections whose links all lead somewhere; the others are plain text."""
+    known = {each.anchor for each in sections}
+    known.update(anchor for each in sections for anchor in _list_anchors(each.blocks))
+    return [
+        replace(each, blocks=tuple(_unlink(block, known) for block in each.blocks))
+        for each in sections
+    ]
+
+
+def _list_anchors(blocks: Sequence[Block]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, Group):
+            yield block.anchor
+            yield from _list_anchors(block.blocks)
+
+
+def _unlink(block: Block, known: set[str]) -> Block:
+    if isinstance(block, Group):
+        return replace(block, blocks=tuple(_unlink(each, known) for each in block.blocks))
+    if not isinstance(block, Table):
+        return block
+    rows = [
+        [cell.text if isinstance(cell, Link) and cell.anchor not in known else cell for cell in row]
+        for row in block.rows
+    ]
+    return replace(block, rows=rows)
 
 
 def kind_of(block: Block) -> str:

@@ -16,6 +16,7 @@ from shotprint.files import compute_sha256
 from shotprint.recognition import Recognizer
 from shotprint.recognition.likelihoods import Ratio, find_calibration, rate_recording
 from shotprint.recognition.results import RecordingResult, Results, Score
+from shotprint.report.layout import Layout, read_layout
 from shotprint.report.sealing import check_key
 from shotprint.report.settings import Correction, ReportSettings
 from shotprint.report.texts import Texts, read_texts
@@ -76,6 +77,7 @@ class Means:
     calibrations: Mapping[str, LikelihoodCalibration]
     logo: tuple[str, bytes] | None
     template: str | None
+    layout: Layout
     card: str
     date: str
     track: int | None
@@ -116,7 +118,7 @@ def prepare(settings: ReportSettings, recognizer: Recognizer) -> Means:
                     f"{', '.join(sorted(set(asked.values.values())))}"
                 )
     if settings.key is not None:
-        check_key(settings.key)
+        check_key(settings.key, settings.key_password)
     texts = read_texts(settings.language, settings.texts)
     if settings.verbal is not None:
         texts.scale = read_scale(settings.verbal)
@@ -126,6 +128,7 @@ def prepare(settings: ReportSettings, recognizer: Recognizer) -> Means:
         calibrations=calibrations,
         logo=None if settings.logo is None else _read_logo(settings.logo),
         template=None if settings.template is None else _read_file(settings.template, "template"),
+        layout=read_layout(settings.layout),
         card=_find_card(settings, recognizer),
         date=settings.find_date(),
         track=recognizer.settings.track,

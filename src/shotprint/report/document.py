@@ -19,6 +19,7 @@ from shotprint.report.blocks import (
     Section,
     Share,
     Table,
+    drop_dead_links,
     read_markdown,
 )
 from shotprint.report.case import Case, Exhibit, list_versions
@@ -46,23 +47,25 @@ class Document:
         self._drawn = drawn
 
     def list_sections(self) -> list[Section]:
-        """Return all sections, in order."""
-        made = (
-            ("summary", self._summarise()),
-            ("question", self._ask()),
-            ("exhibits", self._list_exhibits()),
-            ("reading", self._tell_reading()),
-            ("timeline", self._tell_timeline()),
-            ("results", self._tell_results()),
-            ("limits", self._tell_limits()),
-            ("model", self._tell_model()),
-            ("repeat", self._tell_repeating()),
-            ("glossary", self._explain()),
+        """Return the sections that the layout names, in its order."""
+        made = {
+            "summary": self._summarise,
+            "question": self._ask,
+            "exhibits": self._list_exhibits,
+            "reading": self._tell_reading,
+            "timeline": self._tell_timeline,
+            "results": self._tell_results,
+            "limits": self._tell_limits,
+            "model": self._tell_model,
+            "repeat": self._tell_repeating,
+            "glossary": self._explain,
+        }
+        return drop_dead_links(
+            [
+                Section(f"{number}. {self._say(f'section_{name}')}", name, tuple(made[name]()))
+                for number, name in enumerate(self.case.means.layout.sections, 1)
+            ]
         )
-        return [
-            Section(f"{number}. {self._say(f'section_{name}')}", name, tuple(blocks))
-            for number, (name, blocks) in enumerate(made, 1)
-        ]
 
     def list_facts(self) -> list[tuple[str, str]]:
         """Return what stands at the head: names and values."""
@@ -90,11 +93,11 @@ class Document:
         kinds = list(case.means.calibrations)[:1]
         header += [self._say("column_strength") for _ in kinds]
         rows = [self._summarise_exhibit(each, bool(kinds)) for each in case.exhibits]
-        yield Table(rows, header, (1.4, 0.7, 1.4, 1.6, 2)[: len(header)])
+        yield Table(rows, header, (1.3, 0.8, 1.3, 1.5, 2.3)[: len(header)])
         for each in case.exhibits:
             if TRAINED_ON in each.result.warnings:
-                warning = self.texts.translate(TRAINED_ON)
-                yield Paragraph(f"{self._name(each)}: {warning}.", "warning")
+                warning = self._warn(TRAINED_ON)
+                yield Paragraph(f"{self._name(each)}: {warning}", "warning")
         if any(each.corrections for each in case.exhibits):
             yield Paragraph(self._say("corrected_somewhere"), "warning")
         yield Paragraph(self._say("summary_how_to_read"), "soft")
@@ -104,7 +107,7 @@ class Document:
         row: list[Cell]
         link = Link(self._name(exhibit), f"exhibit-{exhibit.number}")
         if result.error is not None:
-            row = [link, "–", "–", self._say("failed", error=result.error)]
+            row = [link, "–", "–", self._tell_failure(result.error)]
             return row + ["–"] * with_ratio
         strength = self._tell_strength(exhibit.ratios[0]) if exhibit.ratios else "–"
         guns = "–" if result.guns is None else self._count_guns(result.guns)
@@ -182,7 +185,7 @@ class Document:
         claim = self._say("no_time") if stated is None else self._say("claim", time=stated)
         facts.append(("time", claim))
         if result.error is not None:
-            facts.append(("error", result.error))
+            facts.append(("error", self.texts.translate(result.error)))
         return facts
 
     def _tell_reading(self) -> Iterator[Block]:
@@ -227,7 +230,7 @@ class Document:
         names = ("exhibit", "shot", "time", "gap", "stated", "candidate", "gun")
         rows = [self._list_shot(exhibit, place) for exhibit, place in self.case.shots]
         header = [self._say(f"column_{name}") for name in names]
-        yield Table(rows, header, (1.1, 0.6, 1.1, 0.9, 2, 1.6, 1.4))
+        yield Table(rows, header, (1.1, 0.75, 1.1, 0.9, 1.9, 1.6, 1.4))
 
     def _list_shot(self, exhibit: Exhibit, place: int) -> list[Cell]:
         shot = exhibit.result.shots[place]
@@ -262,7 +265,7 @@ class Document:
     def _tell_exhibit(self, exhibit: Exhibit) -> Iterator[Block]:
         result, drawn = exhibit.result, self._drawn.get(exhibit.number)
         if result.error is not None:
-            yield Paragraph(self._say("failed", error=result.error), "warning")
+            yield Paragraph(self._tell_failure(result.error), "warning")
             yield from self._tell_corrections(exhibit)
             return
         yield Paragraph(self._tell_statement(result.decision), "lead")
@@ -291,7 +294,11 @@ class Document:
         if exhibit.corrections:
             yield Paragraph(self._say("corrections"), "warning")
             header = [self._say(f"column_{name}") for name in ("who", "when", "action", "text")]
-            rows = [(each.who, each.when, each.action, each.text) for each in exhibit.corrections]
+            say = self.texts.translate
+            rows = [
+                (each.who, each.when, say(each.action), say(each.text))
+                for each in exhibit.corrections
+            ]
             yield Table(rows, header, (1, 1.2, 0.8, 2.5))
 
     def _tell_guns(self, guns: GunsResult) -> Iterator[Block]:
@@ -382,6 +389,8 @@ class Document:
         llr = self.texts.write_number(ratio.llr, 2)
         low, high = (self.texts.write_number(x, 2) for x in (ratio.low, ratio.high))
         value, words = self.texts.translate(ratio.value), self.texts.write_strength(ratio.llr)
+        bounded = self._say("bounded") if ratio.is_bounded else ""
+        words = f"{words}{bounded}"
         return self._say("strength", value=value, llr=llr, low=low, high=high, words=words)
 
     def _tell_limits(self) -> Iterator[Block]:
@@ -400,7 +409,7 @@ class Document:
     def _limit_exhibit(self, exhibit: Exhibit) -> Iterator[str]:
         result = exhibit.result
         if result.error is not None:
-            yield self._say("failed", error=result.error)
+            yield self._tell_failure(result.error)
             return
         n_clipped = sum(shot.clipped for shot in result.shots)
         if n_clipped:
@@ -422,7 +431,15 @@ class Document:
             yield self._say("limit_no_shot")
         for warning in result.warnings:
             if warning != NO_SHOT and not warning.startswith(UNUSUAL):
-                yield self._say("limit_warning", text=self.texts.translate(warning))
+                yield self._warn(warning)
+
+    def _warn(self, warning: str) -> str:
+        """Return a warning of the program as a sentence."""
+        text = self.texts.translate(warning)
+        return self._say("limit_warning", text=text[:1].upper() + text[1:])
+
+    def _tell_failure(self, error: str) -> str:
+        return self._say("failed", error=self.texts.translate(error))
 
     def _tell_model(self) -> Iterator[Block]:
         means, metadata = self.case.means, self.case.recognizer.model.metadata

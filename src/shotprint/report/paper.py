@@ -1,7 +1,7 @@
-"""A report as PDF: the same blocks as the page, on A4, with page numbers and bookmarks."""
+"""A report as PDF: the same blocks as the page, as its layout says, with bookmarks."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import matplotlib
 from shotprint.errors import MissingExtraError
 from shotprint.report.blocks import Block, Cell, Group, Items, Link, Paragraph, Picture, Section
 from shotprint.report.case import Case
+from shotprint.report.layout import SIZES_MM
+from shotprint.report.texts import find_fields
 
 try:
     from fpdf import FPDF, FontFace
@@ -18,14 +20,15 @@ try:
 except ModuleNotFoundError:
     raise MissingExtraError("report", "a PDF report") from None
 
-MARGIN_MM, LINE = 16.0, 1.4
-BODY, SMALL, TINY, TITLE, CHAPTER, HEADING = 9.5, 8.5, 7.0, 18.0, 14.0, 11.0
-DARK, SOFT, SERIOUS = 20, 85, (138, 50, 0)
-FONTS = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
-MONO = "DejaVuSansMono.ttf"
-LOGO_MM = 28.0
+LINE_MM = 1.4 * 0.3528  # from line to line, for letters of one point
+FONTS = {  # of a layout → family, style and file of what stands in for it
+    "regular": ("text", "", "DejaVuSans.ttf"),
+    "bold": ("text", "B", "DejaVuSans-Bold.ttf"),
+    "mono": ("mono", "", "DejaVuSansMono.ttf"),
+}
 KEEP_MM = 30.0  # a heading stands at least so far above the end of a page
-SHOT_MM, N_BESIDE = 126.0, 2  # what a shot needs; blocks at the right of its picture
+SHOT_LINES, N_BESIDE = 36.5, 2  # what a shot needs, in tiny lines; blocks right of its picture
+BESIDE_MM = 150.0  # from this width of the text on, anything stands right of a picture
 
 
 def render_pdf(case: Case, sections: Sequence[Section], facts: Sequence[tuple[str, str]]) -> bytes:
@@ -46,8 +49,9 @@ class _Paper(FPDF):  # type: ignore[misc]
     """Blocks on pages."""
 
     def __init__(self, case: Case) -> None:
-        super().__init__(format="A4")
-        self.case, self.texts = case, case.means.texts
+        layout = case.means.layout
+        super().__init__(layout.page["orientation"], format=SIZES_MM[layout.page["size"]])
+        self.case, self.texts, self.layout = case, case.means.texts, layout
         self._anchors: dict[str, int] = {}
         moment = datetime.fromisoformat(case.means.date)
         self.set_creation_date(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
@@ -55,39 +59,56 @@ class _Paper(FPDF):  # type: ignore[misc]
         self.set_lang(self.texts.language)
         self.set_producer("shotprint")
         folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-        for style, name in FONTS.items():
-            self.add_font("text", style, folder / name)
-        self.add_font("mono", "", folder / MONO)
-        self.set_margins(MARGIN_MM, MARGIN_MM)
-        self.set_auto_page_break(True, MARGIN_MM + 4)
+        for name, (family, style, file) in FONTS.items():
+            self.add_font(family, style, layout.fonts[name] or folder / file)
+        left, top, right, bottom = layout.page["margins_mm"]
+        self._left, self._right = left, right
+        self.set_margins(left, top, right)
+        self.set_auto_page_break(True, bottom)
         self.add_page()
 
+    def header(self) -> None:
+        """Write what stands above a page; the text begins below its margin."""
+        self._draw_edge(self.layout.header, 0.35 * self.t_margin)
+        self.set_y(self.t_margin)
+
     def footer(self) -> None:
-        """Write case and page number below a page."""
-        self.set_y(-13)
-        self.set_font("text", "", 7.5)
-        self.set_text_color(SOFT)
-        settings = self.case.means.settings
-        name = " · ".join(
-            x for x in (settings.laboratory, settings.case, self.case.means.date) if x
+        """Write what stands below a page."""
+        self._draw_edge(self.layout.footer, self.h - 0.65 * self.b_margin)
+
+    def _draw_edge(self, edge: Mapping[str, list[str]], y: float) -> None:
+        settings, means = self.case.means.settings, self.case.means
+        values = {
+            "title": self.texts.say("title"),
+            "page": self.texts.say("page", page=self.page_no(), pages="{nb}"),
+            "date": means.date,
+            **{name: getattr(settings, name) for name in ("laboratory", "case", "examiner")},
+        }
+        self.set_font("text", "", self.layout.sizes["edge"])
+        self.set_text_color(self.layout.colours["soft"])
+        left, right = (
+            " · ".join(x for x in edge[side] if all(values[name] for name in find_fields(x)))
+            for side in ("left", "right")
         )
-        page = self.texts.say("page", page=self.page_no(), pages="{nb}")
-        self.cell(0, 5, name)
-        self.set_x(self.l_margin)
-        self.cell(0, 5, page, align="R")
+        left, right = left.format(**values), right.format(**values)
+        width = self.w - self._left - self._right
+        while left and self.get_string_width(f"{left}  {right}") > width:
+            left = f"{left[:-2]}…"[: len(left) - 1]
+        for text, align in ((left, "L"), (right, "R")):
+            self.set_xy(self._left, y)
+            self.cell(width, 5, text, align=align)
 
     def draw_head(self, facts: Sequence[tuple[str, str]]) -> None:
-        logo = self.case.means.logo
+        logo, wide = self.case.means.logo, self.layout.page["logo_mm"]
         if logo is not None:
-            x = self.w - self.r_margin - LOGO_MM
-            self.image(
-                io.BytesIO(logo[1]), x, self.t_margin, LOGO_MM, LOGO_MM / 2, keep_aspect_ratio=True
-            )
-            self.set_right_margin(MARGIN_MM + LOGO_MM + 4)
-        self._write(self.texts.say("title"), TITLE, "B")
-        self._write(self.texts.say("subtitle"), BODY, colour=SOFT)
-        self.set_right_margin(MARGIN_MM)
-        self.set_y(max(self.get_y(), self.t_margin + (LOGO_MM / 2 + 2 if logo else 0)))
+            x = self.w - self.r_margin - wide
+            picture = io.BytesIO(logo[1])
+            self.image(picture, x, self.t_margin, wide, wide / 2, keep_aspect_ratio=True)
+            self.set_right_margin(self._right + wide + 4)
+        self._write(self.texts.say("title"), "title", "B")
+        self._write(self.texts.say("subtitle"), "body", colour="soft")
+        self.set_right_margin(self._right)
+        self.set_y(max(self.get_y(), self.t_margin + (wide / 2 + 2 if logo else 0)))
         self.ln(2)
         self._draw_table(facts, (), (1, 3))
 
@@ -96,8 +117,8 @@ class _Paper(FPDF):  # type: ignore[misc]
         self.ln(4)
         self._set_anchor(section.anchor)
         self.start_section(section.title)
-        self._write(section.title, CHAPTER, "B")
-        self.set_draw_color(180)
+        self._write(section.title, "chapter", "B")
+        self.set_draw_color(self.layout.colours["line"])
         self.line(self.l_margin, self.get_y(), self.w - self.r_margin, self.get_y())
         self.ln(2)
         for block in section.blocks:
@@ -110,7 +131,7 @@ class _Paper(FPDF):  # type: ignore[misc]
             case Items():
                 for item in block.items:
                     self.set_x(self.l_margin + 3)
-                    self._write(f"•  {item}", BODY, x=self.l_margin + 3)
+                    self._write(f"•  {item}", "body", x=self.l_margin + 3)
                 self.ln(1)
             case Picture():
                 self._draw_picture(block)
@@ -121,15 +142,16 @@ class _Paper(FPDF):  # type: ignore[misc]
 
     def _draw_group(self, group: Group) -> None:
         pictures = [each for each in group.blocks if isinstance(each, Picture)]
-        tall = sum(self._measure(each) for each in pictures[:1])
-        self._keep(SHOT_MM if group.kind == "shot" else KEEP_MM + tall)
+        tall = sum(self._measure(each)[1] for each in pictures[:1])
+        shot_mm = SHOT_LINES * self.layout.sizes["tiny"] * LINE_MM
+        self._keep(shot_mm if group.kind == "shot" else KEEP_MM + tall)
         self.ln(2.5)
         self._set_anchor(group.anchor)
         if group.anchor:
             self.start_section(group.title, 1)
-        self._write(group.title, HEADING, "B")
+        self._write(group.title, "heading", "B")
         blocks = list(group.blocks)
-        if group.kind == "shot":
+        if group.kind == "shot" and self.epw >= BESIDE_MM:
             blocks = self._draw_beside(blocks)
         for each in blocks:
             self._draw(each)
@@ -152,41 +174,43 @@ class _Paper(FPDF):  # type: ignore[misc]
 
     def _draw_paragraph(self, paragraph: Paragraph) -> None:
         style = {"lead": "B"}.get(paragraph.kind, "")
-        colour = {"soft": SOFT, "warning": SERIOUS}.get(paragraph.kind, DARK)
-        size = SMALL if paragraph.kind in ("soft", "code") else BODY
+        colour = paragraph.kind if paragraph.kind in ("soft", "warning") else "text"
+        size = "small" if paragraph.kind in ("soft", "code") else "body"
         family = "mono" if paragraph.kind == "code" else "text"
         self._write(paragraph.text, size, style, colour=colour, family=family)
         self.ln(1)
 
     def _draw_picture(self, picture: Picture) -> None:
-        width = self.epw * picture.share
-        self._keep(self._measure(picture))
+        width, height = self._measure(picture)
+        self._keep(height + 2)
         self.image(io.BytesIO(picture.png), w=width, alt_text=picture.alternative)
         self.ln(1)
         if picture.caption:
-            self._write(picture.caption, SMALL, colour=SOFT)
+            self._write(picture.caption, "small", colour="soft")
 
-    def _measure(self, picture: Picture) -> float:
-        """Return the height of a picture on paper; width and height stand in the PNG's head."""
+    def _measure(self, picture: Picture) -> tuple[float, float]:
+        """Return width and height of a picture on paper; the PNG's head states its dots."""
         across, up = (int.from_bytes(picture.png[i : i + 4], "big") for i in (16, 20))
-        return float(self.epw) * picture.share * up / across + 2
+        width = min(self.epw * picture.share, (self.eph - KEEP_MM) * across / up)
+        return width, width * up / across
 
     def _draw_table(
         self, rows: Sequence[Sequence[Cell]], header: Sequence[str], widths: Sequence[float]
     ) -> None:
         if not rows:
             return
-        size = SMALL if self.l_margin == MARGIN_MM else TINY
+        size = self.layout.sizes["small" if self.l_margin == self._left else "tiny"]
+        colours = self.layout.colours
         self.set_font("text", "", size)
-        self.set_text_color(DARK)
-        self.set_draw_color(200)
+        self.set_text_color(colours["text"])
+        self.set_draw_color(colours["line"])
         columns = len(rows[0])
         with self.table(
             col_widths=tuple(widths) or tuple([1] * columns),
             first_row_as_headings=bool(header),
-            headings_style=FontFace(emphasis="BOLD", color=SOFT),
+            headings_style=FontFace(emphasis="BOLD", color=colours["soft"]),
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-            line_height=size * 0.3528 * LINE,
+            line_height=size * LINE_MM,
             padding=(0.6, 1, 0.6, 0.4),
             align="LEFT",
             text_align="LEFT",
@@ -194,7 +218,7 @@ class _Paper(FPDF):  # type: ignore[misc]
             for row in [header, *rows] if header else rows:
                 shown = table.row()
                 for place, cell in enumerate(row):
-                    soft = FontFace(color=SOFT) if not header and place == 0 else None
+                    soft = FontFace(color=colours["soft"]) if not header and place == 0 else None
                     shown.cell(_write_cell(cell), style=soft, link=self._find_link(cell))
         self.ln(2)
 
@@ -218,17 +242,17 @@ class _Paper(FPDF):  # type: ignore[misc]
     def _write(
         self,
         text: str,
-        size: float,
+        size: str,
         style: str = "",
         *,
-        colour: Any = DARK,
+        colour: str = "text",
         family: str = "text",
         x: float | None = None,
     ) -> None:
-        self.set_font(family, style, size)
-        self.set_text_color(*(colour if isinstance(colour, tuple) else (colour,)))
+        self.set_font(family, style, self.layout.sizes[size])
+        self.set_text_color(self.layout.colours[colour])
         self.set_x(self.l_margin if x is None else x)
-        height = size * 0.3528 * LINE
+        height = self.layout.sizes[size] * LINE_MM
         self.multi_cell(0, height, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 

@@ -17,11 +17,12 @@ from typing import Any
 from shotprint.audio import find_recordings
 from shotprint.errors import MissingExtraError, ShotprintError
 from shotprint.files import compute_sha256, write_beside, write_text
-from shotprint.report.settings import ReportSettings
+from shotprint.report.settings import PASSWORD_VARIABLE, ReportSettings
 
 SCHEMA, SIGNATURE_SCHEMA = "shotprint-hashes/1", "shotprint-signature/1"
 HASHES, SIGNATURE, TWIN = "hashes.json", "hashes.json.sig", "report.json"
 ALGORITHM = "Ed25519"
+PROTECTED = b"BEGIN ENCRYPTED PRIVATE KEY"
 UNSIGNED, SIGNED, KNOWN, WRONG = "unsigned", "signed", "known", "wrong"
 
 
@@ -85,7 +86,7 @@ def write_seal(
         "files": {name: compute_sha256(folder / name) for name in names},
     }
     text = json.dumps(content, indent=1) + "\n"
-    key = None if settings.key is None else _read_private(settings.key)
+    key = None if settings.key is None else _read_private(settings.key, settings.key_password)
     (folder / SIGNATURE).unlink(missing_ok=True)
     write_text(folder / HASHES, text)
     if key is not None:
@@ -126,8 +127,12 @@ def verify(
     return Verification(tuple(findings), n_checked, state, signer)
 
 
-def make_key(path: Path) -> Path:
+def make_key(path: Path, password: str | None = None) -> Path:
     """Write a new private key, and beside it (``.pub``) the public one, whose path is returned.
+
+    Parameters
+    ----------
+    password : that the private key is encrypted with (PKCS 8, PBES2); None: it is not
 
     Raises
     ------
@@ -140,7 +145,8 @@ def make_key(path: Path) -> Path:
     key = _import_ed25519().Ed25519PrivateKey.generate()
     from cryptography.hazmat.primitives import serialization as forms
 
-    secret = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
+    lock = forms.BestAvailableEncryption(password.encode()) if password else forms.NoEncryption()
+    secret = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, lock)
     shown = key.public_key().public_bytes(
         forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo
     )
@@ -152,9 +158,17 @@ def make_key(path: Path) -> Path:
     return public
 
 
-def check_key(path: Path) -> None:
-    """Raise ShotprintError unless it is a private key that can sign."""
-    _read_private(path)
+def check_key(path: Path, password: str | None = None) -> None:
+    """Raise ShotprintError unless it is a private key that can sign with this password."""
+    _read_private(path, password)
+
+
+def is_protected(path: Path) -> bool:
+    """Return whether a private key asks for a password; False as well where there is no key."""
+    try:
+        return PROTECTED in path.read_bytes()
+    except OSError:
+        return False
 
 
 def _hash_results(twin: Mapping[str, Any]) -> list[str]:
@@ -261,13 +275,25 @@ def _import_ed25519() -> Any:
     return ed25519
 
 
-def _read_private(path: Path) -> Any:
+def _read_private(path: Path, password: str | None) -> Any:
     ed25519 = _import_ed25519()
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    secret = None
+    if is_protected(path):
+        if password is None:
+            raise ShotprintError(
+                f"{path} has a password, and none was given; type it on the terminal, set "
+                f"{PASSWORD_VARIABLE}, or give --key-password-file"
+            )
+        secret = password.encode()
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
+        key = load_pem_private_key(path.read_bytes(), secret)
     except (OSError, ValueError, TypeError) as error:
+        if secret is not None:
+            raise ShotprintError(
+                f"the password does not open {path}; give the one that it was made with"
+            ) from None
         raise ShotprintError(
             f"{path} cannot be read as a private key ({error}); make one with: "
             "shotprint make-key FILE"

@@ -1,7 +1,7 @@
 """What a report is asked for."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from shotprint.errors import ShotprintError
 from shotprint.evidence import Hypothesis
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
+PASSWORD_VARIABLE = "SHOTPRINT_KEY_PASSWORD"
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class ReportSettings:
     language : of the texts that are shipped
     texts : TOML file of own texts, which stand in for those of the same name
     template : Jinja file in place of the shipped page
+    layout : TOML file: order and choice of sections, and the form of the PDF
     verbal : TOML file of own words for likelihood ratios
     card : Markdown file, the model's card; None: that of the shipped model, where it answered
-    key : the laboratory's private key, which signs the list of hashes
+    key, key_password : the laboratory's private key, which signs the list of hashes
     date : ISO 8601; empty: that of ``SOURCE_DATE_EPOCH``, else now
     command : which makes the report again; empty: not stated
     paths : as given by the user, so that recordings which are added below them are noticed
@@ -44,9 +46,11 @@ class ReportSettings:
     language: str = "en"
     texts: Path | None = None
     template: Path | None = None
+    layout: Path | None = None
     verbal: Path | None = None
     card: Path | None = None
     key: Path | None = None
+    key_password: str | None = field(default=None, repr=False)
     date: str = ""
     command: str = ""
     paths: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """The sentences of a report, from TOML: those shipped, or a laboratory's own."""
 
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -11,16 +12,18 @@ from shotprint.errors import ShotprintError
 from shotprint.verbal import VerbalScale, read_scale
 
 LANGUAGES = ("de", "en")
-TABLES = ("texts", "words", "glossary")
+TABLES = ("texts", "words", "messages", "glossary")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class Texts:
-    """Sentences by name, words by their English, terms of the glossary, and how numbers look.
+    """Sentences by name, words and messages by their English, glossary, and how numbers look.
 
     Parameters
     ----------
     language : code, such as ``de``
-    tables : ``texts``, ``words`` and ``glossary``
+    tables : `TABLES`; a key of ``messages`` holds in braces what differs from case to case, such
+        as ``cut short at {at} s``; ``{n:d}`` stands for a whole number only
     scale : words for likelihood ratios in this language
     """
 
@@ -32,14 +35,24 @@ class Texts:
         self.glossary = tables["glossary"]
         self._texts = tables["texts"]
         self._words = tables["words"]
+        self._messages = [(_to_pattern(key), text) for key, text in tables["messages"].items()]
 
     def say(self, name: str, /, **values: object) -> str:
         """Return a sentence with its values."""
         return self._texts[name].format(**values)
 
     def translate(self, text: str) -> str:
-        """Return what stands for an English word or sentence, else itself."""
-        return self._words.get(text, text)
+        """Return what stands for an English word, sentence or message, else itself.
+
+        The first message that fits is taken; its values are translated as well.
+        """
+        if text in self._words:
+            return self._words[text]
+        for pattern, translation in self._messages:
+            if found := pattern.fullmatch(text):
+                values = {name: self.translate(value) for name, value in found.groupdict().items()}
+                return translation.format(**values)
+        return self.translate_number(text) if NUMBER.fullmatch(text) else text
 
     def write_number(self, value: float, digits: int = 0) -> str:
         """Return a number with the decimal sign of the language and a true minus."""
@@ -99,7 +112,9 @@ def read_texts(language: str, own: Path | None = None) -> Texts:
     if own is not None:
         replaced = _read_own(own, table)
         for name in TABLES:
-            table[name] = {**table[name], **replaced.get(name, {})}
+            mine = replaced.get(name, {})
+            first = mine if name == "messages" else {}  # the first one that fits is taken
+            table[name] = {**first, **table[name], **mine}
         language = replaced.get("language", language)
     if "scale" not in table:
         return Texts(language, table, read_scale())
@@ -126,15 +141,29 @@ def _read_own(path: Path, shipped: Mapping[str, Any]) -> dict[str, Any]:
         isinstance(text, str) for each in tables for text in each.values()
     ):
         raise ShotprintError(f'{path} holds what is no sentence; write name = "sentence"')
-    for name, text in own.get("texts", {}).items():
-        known = shipped["texts"].get(name)
-        if known is None or not _fields(text) <= _fields(known):
-            what = "no report uses" if known is None else f"may hold {sorted(_fields(known or ''))}"
+    sentences = [(name, shipped["texts"].get(name), text) for name, text in tables[0].items()]
+    messages = [(key, key, text) for key, text in own.get("messages", {}).items()]
+    for name, known, text in sentences + messages:
+        if known is None or not find_fields(text) <= find_fields(known):
+            what = (
+                "no report uses"
+                if known is None
+                else f"may hold {sorted(find_fields(known or ''))}"
+            )
             raise ShotprintError(f"{path}: the text {name!r} {what}; see the shipped texts")
     return own
 
 
-def _fields(text: str) -> set[str]:
+def _to_pattern(message: str) -> re.Pattern[str]:
+    """Return what fits a message, whatever its values."""
+    parts = [
+        re.escape(text) + ("" if name is None else f"(?P<{name}>{'[0-9]+' if spec else '.+?'})")
+        for text, name, spec, _ in string.Formatter().parse(message)
+    ]
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def find_fields(text: str) -> set[str]:
     """Return the names of the values that a sentence holds; a broken one has an odd name."""
     try:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}

@@ -93,12 +93,12 @@ def check_correction(
 
 
 def describe_line(line: Mapping[str, Any]) -> str:
-    """Return a correction in words, for a report."""
-    after = line["after"] or {}
-    shot = f"shot {line['shot']}" if line["shot"] else "the last correction"
-    parts = []
+    """Return what a correction is of, in words, for a report: the machine's shots from 1 on."""
+    after, shot = line["after"] or {}, line["shot"]
+    number = int(shot[1:])
+    text = f"shot {number + 1}" if shot[0] == "m" else f"added shot {number}"
     if "onset_s" in after:
-        parts.append(f"from {after['onset_s']:.3f} s to {after['end_s']:.3f} s")
+        text += f" from {after['onset_s']:.3f} s to {after['end_s']:.3f} s"
     if after.get("label"):
-        parts.append(f"labelled {after['label']}")
-    return " ".join([line["action"], shot, ", ".join(parts)]).strip()
+        text += f", labelled {after['label']}"
+    return text

@@ -34,6 +34,8 @@ _TABLE = ("results.json", "shots.csv", "manifest.csv")
 _TRACKS = tuple(f"labels.{name}.zip" for name in LABEL_TRACKS)
 TRAINING = "training.zip"
 EXPORTS = (*_TABLE, TRAINING, *_TRACKS, *REPORTS)
+OWN = ("laboratory", "logo", "language", "texts", "template", "layout", "verbal", "card", "key")
+"""Options of a report that the service has as well; files are called by their names."""
 CLIP_S = (0.25, 1.5)  # before and after an onset
 MANIFEST = (
     "recording",
@@ -218,8 +220,8 @@ class ReportTask(NamedTuple):
 
     settings: ServiceSettings
     case: str
-    found: list[tuple[Path, str]]
-    answers: list[Mapping[str, Any] | None]
+    found: list[FoundRecording]
+    results: list[RecordingResult]
     corrections: dict[str, list[dict[str, str]]]
     folder: Path
 
@@ -236,8 +238,8 @@ def write_case_report(
     task = ReportTask(
         settings,
         case,
-        [(path, entry.recording["name"]) for path, entry in items],
-        [entry.answer for _, entry in items],
+        [FoundRecording(str(path), entry.recording["name"]) for path, entry in items],
+        [entry.machine for _, entry in items],
         gather_corrections([entry for _, entry in items]),
         folder,
     )
@@ -296,19 +298,14 @@ def _write_report(task: ReportTask) -> None:
             RecognitionSettings(level=task.settings.level),
             open_detector(None, None),
         )
-        found = [FoundRecording(str(path), name) for path, name in task.found]
-        results = [
-            dataclasses.replace(to_recording(answer["recording"]), path=name)
-            if answer
-            else RecordingResult(name, None, error="it was not recognised")
-            for answer, (_, name) in zip(task.answers, task.found, strict=True)
-        ]
         corrections = {
             sha256: [Correction(**each) for each in rows]
             for sha256, rows in task.corrections.items()
         }
-        settings = ReportSettings(case=task.case, command=_tell_command(task))
-        write_report(found, settings, task.folder, corrections, Answers(recognizer, results))
+        own = task.settings.report or ReportSettings()
+        settings = dataclasses.replace(own, case=task.case, command=_tell_command(task))
+        answers = Answers(recognizer, task.results)
+        write_report(task.found, settings, task.folder, corrections, answers)
     except (ImportError, ShotprintError) as error:
         line = (
             str(error)
@@ -325,7 +322,11 @@ def _tell_command(task: ReportTask) -> str:
     options = ["-o", "report", "--level", f"{task.settings.level:g}"]
     if task.settings.model is not None:
         options += ["--model", task.settings.model.name]
-    return shlex.join(["shotprint", "report", *(name for _, name in task.found), *options])
+    for name in OWN if task.settings.report else ():
+        value = getattr(task.settings.report, name)
+        if value and (name, value) != ("language", "en"):
+            options += [f"--{name}", value.name if isinstance(value, Path) else value]
+    return shlex.join(["shotprint", "report", *(each.name for each in task.found), *options])
 
 
 def zip_folder(folder: Path) -> bytes:

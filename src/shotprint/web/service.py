@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from shotprint.recognition import OnnxModel
+from shotprint.recognition import OnnxModel, Recognizer
 from shotprint.verbal import read_scale
 from shotprint.web.exports import Entry
 from shotprint.web.intake import Refused, receive
@@ -16,6 +16,9 @@ from shotprint.web.jobs import JobRunner, place_database
 from shotprint.web.settings import ServiceSettings
 from shotprint.web.store import Shelf, Store
 from shotprint.weights import shipped_model
+
+if TYPE_CHECKING:
+    from shotprint.report import ReportSettings
 
 JOB = ("id", "state", "progress", "error", "sha256", "name")
 
@@ -33,6 +36,8 @@ class Service:
         self.model = OnnxModel(self.model_path)
         self.scale = read_scale()
         self.shelving = threading.Lock()  # no content is deleted between its arrival and its job
+        if settings.report is not None:
+            _check_report(settings.report, self.model)
         self.reporting = threading.Semaphore(1)
         self.backing_up = threading.Semaphore(1)
         self.drawing = asyncio.Semaphore(2)
@@ -121,6 +126,13 @@ class Service:
                     self.shelf.remove(sha256)
         finally:
             self.backing_up.release()
+
+
+def _check_report(settings: "ReportSettings", model: OnnxModel) -> None:
+    """Raise ShotprintError where reports cannot be made so, before anyone asks for one."""
+    from shotprint.report.case import prepare
+
+    prepare(settings, Recognizer(model))
 
 
 def show_job(job: Mapping[str, Any] | None) -> dict[str, Any] | None:

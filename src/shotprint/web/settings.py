@@ -3,9 +3,13 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shotprint.decisions import LEVEL
 from shotprint.errors import ShotprintError
+
+if TYPE_CHECKING:
+    from shotprint.report import ReportSettings
 
 MIN_TOKEN = 16
 
@@ -30,6 +34,7 @@ class ServiceSettings:
     request_s : in which a request must be there, an upload longer where it comes fast enough
     keep_days : uploads that no case holds are deleted after so long; 0: never
     level : probability from which something is stated
+    report : what its reports have of the laboratory's own; None: nothing
     """
 
     folder: Path
@@ -49,6 +54,7 @@ class ServiceSettings:
     request_s: float = 60.0
     keep_days: float = 0.0
     level: float = LEVEL
+    report: "ReportSettings | None" = None
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

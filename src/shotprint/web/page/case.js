@@ -9,7 +9,7 @@ const MOST_STREAMS = 2; // a browser holds six connections to one service: never
 const EXPORTS = [
   ["report.html", "Report (one HTML file)"],
   ["report.pdf", "Report (PDF)"],
-  ["report.zip", "Report with pictures and hashes (ZIP)"],
+  ["report.zip", "Report with data, hashes and any signature (ZIP)"],
   ["shots.csv", "Shots (CSV)"],
   ["manifest.csv", "Shots as corrected (CSV)"],
   ["training.zip", "To train on: clips and manifest (ZIP)"],
