@@ -18,6 +18,7 @@ from torch.utils.data import Dataset, Sampler
 from shotprint.clips import ClipRule, normalize_level, place_clips
 from shotprint.errors import ShotprintError
 from shotprint.packing import Pack
+from shotprint.training.devices import ALONE, Share
 from shotprint.training.recipe import Recipe
 
 Floats = NDArray[np.float32]
@@ -27,7 +28,13 @@ _ORDER, _CLIPS = 0, 1  # streams of random numbers; `module` has further ones
 
 
 class Batch(NamedTuple):
-    """Clips of one step: waveforms (n, n_samples) float32, labels (n,), and which step it is."""
+    """Clips of one step, and which step it is.
+
+    Attributes
+    ----------
+    waveforms : (n, n_samples) float32, of the own share of the batch
+    labels : (batch_size,) of the whole batch
+    """
 
     waveforms: Tensor
     labels: Tensor
@@ -89,7 +96,7 @@ class TrainingBatches(Dataset[Batch]):
     ----------
     rows : the recordings of the training part, as rows of the pack
     labels : (n_recordings of the pack,) the class of each
-    rank, world_size : of several devices each reads its share of every batch
+    share : of several processes each reads its share of every batch
     """
 
     pack: Pack
@@ -97,8 +104,7 @@ class TrainingBatches(Dataset[Batch]):
     labels: Ints
     rule: ClipRule
     recipe: Recipe
-    rank: int = 0
-    world_size: int = 1
+    share: Share = ALONE
     _order: tuple[int, Ints] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -121,13 +127,16 @@ class TrainingBatches(Dataset[Batch]):
         rng = np.random.default_rng((self.recipe.seed, epoch, step, _CLIPS))
         chosen = (rng.random(size) * self._n_onsets[rows]).astype(np.int64)
         shifts_s = rng.normal(0, self.recipe.time_shift_s, size)
-        mine = range(self.rank, size, self.world_size)
         onsets = self._first_onset[rows] + chosen
         views = self.rule.views
         length_s = views[step % len(views)].length_s
-        clips = [self.cut_clip(int(onsets[i]), float(shifts_s[i]), length_s) for i in mine]
-        waveforms = torch.from_numpy(_stack(clips))
-        return Batch(waveforms, torch.from_numpy(self.labels[rows[mine]]), epoch, step)
+        places = zip(self.share.take(onsets), self.share.take(shifts_s), strict=True)
+        clips = [self.cut_clip(int(onset), float(shift_s), length_s) for onset, shift_s in places]
+        length = round(length_s * self.pack.settings.sample_rate_hz)
+        if length == 0:  # whole recordings: as long as the longest that any process has
+            length = int(self.pack.segment_n_samples[self.pack.onset_segment[onsets]].max())
+        waveforms = torch.from_numpy(_stack(clips, length))
+        return Batch(waveforms, torch.from_numpy(self.labels[rows]), epoch, step)
 
     def draw_order(self, epoch: int) -> Ints:
         """Return the recordings of an epoch, (n_steps · batch_size,).
@@ -217,7 +226,6 @@ def _centre(samples: Floats, length: int) -> Floats:
     return np.pad(samples, (missing // 2, missing - missing // 2)) if missing else samples
 
 
-def _stack(clips: Sequence[Floats]) -> Floats:
-    """Stack clips of equal length; whole recordings are filled up with zeros behind."""
-    length = max(map(len, clips))
+def _stack(clips: Sequence[Floats], length: int) -> Floats:
+    """Stack clips; what is shorter than `length` is filled up with zeros behind."""
     return np.stack([np.pad(clip, (0, length - len(clip))) for clip in clips])
