@@ -71,6 +71,36 @@ def test_every_clip_of_recognition_is_stored(manifest: pd.DataFrame, tmp_path: P
             assert np.abs(found - clip).max() <= 0.51 * packed.scale[row]
 
 
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="needs Linux")
+def test_what_is_fetched_is_in_memory_before_it_is_read(
+    manifest: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "set.h5"
+    pack(manifest.iloc[:2], path, WHOLE)
+    opened = open_pack(path)
+    begin = opened.waveform.offset + 2 * int(opened.segment_offset[1])
+
+    def is_in_memory(file: int) -> bool:
+        try:
+            return os.preadv(file, [bytearray(30_000)], begin, os.RWF_NOWAIT) == 30_000
+        except BlockingIOError:
+            return False
+
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            if is_in_memory(file.fileno()):
+                pytest.skip("this file system keeps what it is told to forget")
+        except OSError:
+            pytest.skip("this file system does not tell what is in memory")
+        opened.fetch([(1, 0, 20_000)])
+        deadline_s = time.monotonic() + 30
+        while not is_in_memory(file.fileno()) and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert is_in_memory(file.fileno())
+
+
 @pytest.mark.parametrize(
     ("onsets_s", "n_s", "expected_s"),
     [

@@ -5,7 +5,7 @@ run can go on from any epoch.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -130,12 +130,15 @@ class TrainingBatches(Dataset[Batch]):
         onsets = self._first_onset[rows] + chosen
         views = self.rule.views
         length_s = views[step % len(views)].length_s
-        places = zip(self.share.take(onsets), self.share.take(shifts_s), strict=True)
-        clips = [self.cut_clip(int(onset), float(shift_s), length_s) for onset, shift_s in places]
+        mine = zip(self.share.take(onsets), self.share.take(shifts_s), strict=True)
+        places = [self.place_clip(int(onset), float(shift_s), length_s) for onset, shift_s in mine]
+        self.pack.fetch(places)
         length = round(length_s * self.pack.settings.sample_rate_hz)
         if length == 0:  # whole recordings: as long as the longest that any process has
             length = int(self.pack.segment_n_samples[self.pack.onset_segment[onsets]].max())
-        waveforms = torch.from_numpy(_stack(clips, length))
+        clips = [self.pack.read_samples(*place) for place in places]
+        fill = _centre if length_s else _fill_behind
+        waveforms = torch.from_numpy(np.stack([fill(clip, length) for clip in clips]))
         return Batch(waveforms, torch.from_numpy(self.labels[rows]), epoch, step)
 
     def draw_order(self, epoch: int) -> Ints:
@@ -154,17 +157,22 @@ class TrainingBatches(Dataset[Batch]):
         drawn = np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1)
         return self.rows[shuffled[rng.permutation(drawn)]]
 
-    def cut_clip(self, onset: int, shift_s: float, length_s: float) -> Floats:
-        """Return the clip around an onset (row of the onsets), moved by `shift_s`."""
+    def place_clip(self, onset: int, shift_s: float, length_s: float) -> tuple[int, int, int]:
+        """Return the clip around an onset (row of the onsets), moved by `shift_s`.
+
+        Returns
+        -------
+        segment, start, n_samples, as `Pack.read_samples` takes them; all that is stored where
+        that is no longer than the clip
+        """
         pack, rate = self.pack, self.pack.settings.sample_rate_hz
         segment = int(pack.onset_segment[onset])
         first, stored = int(pack.segment_start[segment]), int(pack.segment_n_samples[segment])
         length = round(length_s * rate)
         if length == 0 or stored <= length:
-            return _centre(pack.read_samples(segment, first, stored), length)
+            return segment, first, stored
         start = int(pack.onset_sample[onset]) - round((self.rule.onset_at_s - shift_s) * rate)
-        start = min(max(start, first), first + stored - length)
-        return pack.read_samples(segment, start, length)
+        return segment, min(max(start, first), first + stored - length), length
 
 
 class StepSampler(Sampler[tuple[int, int]]):
@@ -226,6 +234,6 @@ def _centre(samples: Floats, length: int) -> Floats:
     return np.pad(samples, (missing // 2, missing - missing // 2)) if missing else samples
 
 
-def _stack(clips: Sequence[Floats], length: int) -> Floats:
-    """Stack clips; what is shorter than `length` is filled up with zeros behind."""
-    return np.stack([np.pad(clip, (0, length - len(clip))) for clip in clips])
+def _fill_behind(samples: Floats, length: int) -> Floats:
+    """Fill a whole recording up with zeros."""
+    return np.pad(samples, (0, length - len(samples)))
