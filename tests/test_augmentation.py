@@ -20,6 +20,7 @@ from shotprint.training.augmentation import (
     mix_up,
     normalize_batch,
 )
+from shotprint.training.devices import Share
 from shotprint.training.recipe import Recipe
 
 RATE_HZ = 32000
@@ -239,3 +240,15 @@ def test_mixstyle_exchanges_the_channel_and_keeps_the_event(chance: Chance) -> N
     assert bool((found >= means.amin(dim=0) - 1e-3).all())
     assert bool((found <= means.amax(dim=0) + 1e-3).all())
     assert mix_styles(event, Recipe(mixstyle_probability=0.0), chance) is event
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_a_clip_sounds_the_same_whoever_augments_it(world: int) -> None:
+    clips = torch.randn(12, 4000, generator=torch.Generator().manual_seed(1))
+    recipe = Recipe(lowpass_probability=0.5, noise_probability=0.5, clipping_probability=0.5)
+    whole = augment_waveforms(clips, RATE_HZ, recipe, make_chance((0, 1, 2)))
+    for rank in range(world):
+        share = Share(rank, world)
+        chance = make_chance((0, 1, 2), share=share)
+        found = augment_waveforms(share.take(clips), RATE_HZ, recipe, chance)
+        torch.testing.assert_close(found, share.take(whole), rtol=0, atol=1e-6)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
@@ -302,3 +303,17 @@ def test_export_refuses(toy_model, tmp_path, monkeypatch, arguments, message):
     with pytest.raises(ShotprintError, match=message):
         run("export", *arguments)
     assert not (toy_model.parent / "gun.onnx").exists()
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="needs no CUDA"
+)
+def test_the_device_is_chosen_and_changes_no_answer(shots, toy_model):
+    common = ("recognize", shots, "--model", toy_model, "--format", "json")
+    by_default = run(*common).stdout
+    for device in ("cpu", "auto"):
+        assert run(*common, "--device", device).stdout == by_default
+    for command in (common[:2], ("detect", shots), ("embed", shots, "-o", shots / "none.parquet")):
+        with pytest.raises(ShotprintError, match="onnxruntime-gpu"):
+            run(*command, "--device", "cuda")
+    assert not (shots / "none.parquet").exists()

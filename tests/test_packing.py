@@ -1,6 +1,8 @@
 """Packing: what goes in comes out, once, in the same bytes, whatever happens on the way."""
 
+import ctypes
 import dataclasses
+import mmap
 import os
 import subprocess
 import sys
@@ -69,6 +71,37 @@ def test_every_clip_of_recognition_is_stored(manifest: pd.DataFrame, tmp_path: P
             segment = int(packed.onset_segment[onset])
             found = packed.read_samples(segment, int(start), len(clip))
             assert np.abs(found - clip).max() <= 0.51 * packed.scale[row]
+
+
+def count_pages_in_memory(samples: np.ndarray) -> int:
+    """Ask Linux how many pages of a mapped array it holds, without touching them."""
+    begin = samples.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
+    n_bytes = samples.ctypes.data + samples.nbytes - begin
+    pages = (ctypes.c_ubyte * (n_bytes // mmap.PAGESIZE + 1))()
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mincore(ctypes.c_void_p(begin), ctypes.c_size_t(n_bytes), pages) == 0
+    return sum(page & 1 for page in pages)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+def test_what_is_fetched_is_in_memory_before_it_is_read(
+    manifest: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "set.h5"
+    pack(manifest, path, WHOLE)
+    opened = open_pack(path)
+    begin = int(opened.segment_offset[1])
+    stretch = opened.waveform[begin + 4000 : begin + 16_000]
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if count_pages_in_memory(stretch):
+        pytest.skip("this file system keeps what it is told to forget")
+    opened.fetch([(1, 4000, 12_000)])
+    deadline_s = time.monotonic() + 30
+    while count_pages_in_memory(stretch) < 6 and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert count_pages_in_memory(stretch) >= 6
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,15 @@ if TYPE_CHECKING:
     from shotprint.recognition import Model
 
 
-def open_detector(path: Path | None = None, threshold: float | None = None) -> "Detector":
+def open_detector(
+    path: Path | None = None, threshold: float | None = None, device: str = "cpu"
+) -> "Detector":
     """Open a detector's file, or the shipped one."""
     from shotprint.detection import Detector, OnnxDetector
     from shotprint.weights import shipped_detector
 
-    return Detector(OnnxDetector(shipped_detector() if path is None else path), threshold)
+    path = shipped_detector() if path is None else path
+    return Detector(OnnxDetector(path, device=device), threshold)
 
 
 def open_model(
@@ -22,6 +25,7 @@ def open_model(
     backbone: str | None = None,
     weights_dir: Path | None = None,
     firearms: Path | None = None,
+    device: str = "cpu",
 ) -> "Model":
     """Open a model, or the shipped one, in ONNX Runtime; in torch if it is no ONNX file."""
     from shotprint.errors import MissingExtraError, ShotprintError
@@ -33,7 +37,7 @@ def open_model(
     if path.suffix.lower() == ".onnx":
         if backbone is not None:
             raise ShotprintError(f"{path} says itself what it is; leave out the backbone")
-        model = OnnxModel(path)
+        model = OnnxModel(path, device=device)
         if firearms is not None:
             model.metadata = model.metadata.with_firearms(read_firearms(firearms))
         return model
@@ -41,7 +45,7 @@ def open_model(
         from shotprint.backbones.torch_model import TorchModel
     except ImportError:
         raise MissingExtraError("train", f"{path.name}, which is no .onnx file,") from None
-    return TorchModel(path, backbone, firearms=read_firearms(firearms))
+    return TorchModel(path, backbone, device=device, firearms=read_firearms(firearms))
 
 
 def _find_model(path: Path, weights_dir: Path | None) -> Path:

@@ -83,7 +83,7 @@ def quantize(
     ------
     ShotprintError : no file of shotprint's, one that is quantised already, too few clips
     """
-    text = read_metadata_text(open_session(path, threads=1), path)
+    text = read_metadata_text(open_session(path, threads=1)[0], path)
     is_detector = f'"{detection.SCHEMA}"' in text[:100]
     schema = detection.SCHEMA if is_detector else recognition.SCHEMA
     weights = parse_metadata(text, schema).get("weights", {})

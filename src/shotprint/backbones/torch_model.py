@@ -25,6 +25,7 @@ from shotprint.errors import ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.frontends import Frontend
+from shotprint.inference import parse_device
 from shotprint.recognition.model import Floats, ModelMetadata
 from shotprint.weights import read_registry
 
@@ -137,16 +138,51 @@ def _apply_card(metadata: ModelMetadata, card: Mapping[str, Any]) -> ModelMetada
 
 
 class TorchModel:
-    """Weights as a `recognition.Model` in PyTorch, on the CPU; see `load_described`."""
+    """Weights as a `recognition.Model` in PyTorch; see `load_described`.
 
-    def __init__(self, path: str | os.PathLike[str], backbone_name: str | None = None, **more: Any):
+    Parameters
+    ----------
+    device : as for `inference.open_session`
+
+    Attributes
+    ----------
+    device : what it runs on: ``cpu`` or ``cuda:N``
+
+    Raises
+    ------
+    ShotprintError : as `load_described`; PyTorch cannot use the device
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        backbone_name: str | None = None,
+        *,
+        device: str = "cpu",
+        **more: Any,
+    ) -> None:
+        self.device = _find_device(device)
         self._network, self.metadata = load_described(path, backbone_name, **more)
+        self._network.to(self.device)
         self.sha256 = str(self.metadata.weights["sha256"])
 
     def run(self, waveforms: Floats) -> tuple[Floats, Floats]:
         """Return log-probabilities (n, n_labels) and embedding (n, d) of clips (n, n_samples)."""
         with torch.inference_mode():
-            outputs = self._network(torch.from_numpy(waveforms))
+            outputs = self._network(torch.from_numpy(waveforms).to(self.device))
         if isinstance(outputs, Tensor):
-            return np.zeros((len(waveforms), 0), np.float32), outputs.numpy()
-        return outputs[0].numpy(), outputs[1].numpy()
+            return np.zeros((len(waveforms), 0), np.float32), outputs.cpu().numpy()
+        return outputs[0].cpu().numpy(), outputs[1].cpu().numpy()
+
+
+def _find_device(device: str) -> str:
+    kind, number = parse_device(device)
+    n_found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cpu" or (kind == "auto" and not n_found):
+        return "cpu"
+    if number >= n_found:
+        raise ShotprintError(
+            f"GPU {number} was asked for, but PyTorch {torch.__version__} finds {n_found} with "
+            "CUDA; give --device cpu, or install a PyTorch for your GPU"
+        )
+    return f"cuda:{number}"

@@ -55,6 +55,7 @@ def detect(
     track: options.Track = None,
     detector: options.DetectorPath = None,
     jobs: options.Jobs = 0,
+    device: options.Device = "cpu",
 ) -> None:
     """Find every shot in each recording: when it begins and ends, how loud, how sure.
 
@@ -70,7 +71,7 @@ def detect(
     kind = choose_format(format, output)
     parse_channel(channel)
     listening = Listening(channel, track)
-    finder = options.open_detector(detector, threshold)
+    finder = options.open_detector(detector, threshold, device)
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)

@@ -25,6 +25,7 @@ def embed(
     track: options.Track = None,
     detector: options.DetectorPath = None,
     jobs: options.Jobs = 0,
+    device: options.Device = "cpu",
 ) -> None:
     """Write the embedding of each shot (or recording) and what the model says it is.
 
@@ -45,8 +46,8 @@ def embed(
         raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
     parse_channel(channel)
     listening = Listening(channel, track)
-    finder = None if whole else options.open_detector(detector, threshold)
-    network = options.open_model(model, backbone, weights_dir, None)
+    finder = None if whole else options.open_detector(detector, threshold, device)
+    network = options.open_model(model, backbone, weights_dir, None, device)
     found = find_recordings(paths)
     embedding = embed_all(found, network, finder, listening, jobs)
     columns = list_columns(network, finder)

@@ -9,6 +9,8 @@ import typer
 
 from shotprint.training.recipe import Recipe, iterate_entries, load_recipe
 
+NAMES = {"accelerator": ("--device", "--accelerator")}  # of options not named as their entry
+
 
 def with_recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command ``--config`` and an option for every entry of a recipe.
@@ -39,7 +41,10 @@ def _make_entry(name: str, kind: Any, default: Any, description: str) -> inspect
     if get_origin(kind) is Literal:
         description = f"{' | '.join(get_args(kind))}; {description}"
         kind = str
-    option = typer.Option(help=description + shown, rich_help_panel="Recipe", show_default=False)
+    names = NAMES.get(name, ())
+    option = typer.Option(
+        *names, help=description + shown, rich_help_panel="Recipe", show_default=False
+    )
     return _make_parameter(name, kind, option)
 
 

@@ -83,6 +83,7 @@ def recognize(
         bool, typer.Option("--resume", help="Go on where a run with this output was stopped.")
     ] = False,
     jobs: options.Jobs = 0,
+    device: options.Device = "cpu",
 ) -> None:
     """Find the shots in each recording and name the gun that fired them.
 
@@ -106,8 +107,8 @@ def recognize(
     kind = choose_format(format, output)
     settings = RecognitionSettings(channel, jobs, track, level)
     known = read_known(manifest) if manifest is not None else {}
-    finder = None if whole else options.open_detector(detector, threshold)
-    opened = options.open_model(model, backbone, weights_dir, firearms)
+    finder = None if whole else options.open_detector(detector, threshold, device)
+    opened = options.open_model(model, backbone, weights_dir, firearms, device)
     guns = None if enrolled is None else EnrolledGuns(enrolled, opened)
     recognizer = Recognizer(opened, settings, finder, guns)
     found = find_recordings(paths)

@@ -98,18 +98,23 @@ class DetectorModel(Protocol):
 
 
 class OnnxDetector:
-    """A detector's file (``.onnx``, written by ``shotprint train-detector``), on the CPU.
+    """A detector's file (``.onnx``, written by ``shotprint train-detector``).
 
     Threads may call `run` at the same time.
+
+    Parameters
+    ----------
+    threads : how many threads one call uses, on the CPU
+    device : see `inference.open_session`
 
     Raises
     ------
     ShotprintError : no such file, no ONNX file, half of one, or no detector of shotprint's
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1, device: str = "cpu") -> None:
         path = Path(path)
-        self._session = open_session(path, threads)
+        self._session, _ = open_session(path, threads, device)
         try:
             self.metadata = DetectorMetadata.from_json(read_metadata_text(self._session, path))
         except ShotprintError as error:

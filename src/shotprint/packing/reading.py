@@ -1,8 +1,10 @@
 """A packed set, opened for training."""
 
+import functools
 import json
+import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ class Pack:
     ----------
     manifest : one row a recording, text, without the paths
     labels : sorted
-    waveform : int16 (n_stored,), mapped from the file
+    waveform : int16 (n_stored,), mapped from the file: it need not fit into memory
     n_samples, scale : (n_recordings,) length of each recording, and full scale of one step
     segment_recording, segment_start, segment_n_samples, segment_offset : (n_segments,)
     onset_recording, onset_sample : (n_onsets,)
@@ -44,7 +46,7 @@ class Pack:
     manifest: "DataFrame"
     labels: tuple[str, ...]
     settings: PackSettings
-    waveform: NDArray[np.int16]
+    waveform: "np.memmap[Any, np.dtype[np.int16]]"
     n_samples: Ints
     scale: NDArray[np.float64]
     segment_recording: Ints
@@ -63,6 +65,38 @@ class Pack:
 
     def read_samples(self, segment: int, start: int, n_samples: int) -> NDArray[np.float32]:
         """Return a stretch of a segment, full scale −1…1; `start` counts in the recording."""
+        offset = self._locate(segment, start, n_samples)
+        self._fetch(offset, n_samples)
+        scale = np.float32(self.scale[self.segment_recording[segment]])
+        return self.waveform[offset : offset + n_samples].astype(np.float32) * scale
+
+    def fetch(self, stretches: Iterable[tuple[int, int, int]]) -> None:
+        """Have the disk bring stretches to memory at the same time, before they are read.
+
+        Touched one after the other, each would wait for the disk, with its surroundings. Nothing
+        happens where the system cannot be asked (Windows).
+
+        Parameters
+        ----------
+        stretches : (segment, start, n_samples), as for `read_samples`
+        """
+        for segment, start, n_samples in stretches:
+            self._fetch(self._locate(segment, start, n_samples), n_samples)
+
+    def _fetch(self, offset: int, n_samples: int) -> None:
+        mapped = self.waveform.base
+        if hasattr(mmap, "MADV_WILLNEED") and isinstance(mapped, mmap.mmap):
+            begin = self._first_byte + offset * self.waveform.itemsize
+            skipped = begin % mmap.PAGESIZE  # what is asked for begins with a page
+            length = n_samples * self.waveform.itemsize + skipped
+            mapped.madvise(mmap.MADV_WILLNEED, begin - skipped, length)
+
+    @functools.cached_property
+    def _first_byte(self) -> int:
+        """Where the waveform begins in what is mapped of the file."""
+        return int(self.waveform.offset % mmap.ALLOCATIONGRANULARITY)
+
+    def _locate(self, segment: int, start: int, n_samples: int) -> int:
         begin = start - int(self.segment_start[segment])
         if begin < 0 or begin + n_samples > self.segment_n_samples[segment]:
             name = self.manifest["recording"].iloc[self.segment_recording[segment]]
@@ -70,9 +104,7 @@ class Pack:
                 f"{self.path} does not hold samples {start}…{start + n_samples} of {name}; pack "
                 "with longer clips or a wider margin, or with --clip full"
             )
-        offset = int(self.segment_offset[segment]) + begin
-        scale = np.float32(self.scale[self.segment_recording[segment]])
-        return self.waveform[offset : offset + n_samples].astype(np.float32) * scale
+        return int(self.segment_offset[segment]) + begin
 
 
 def open_pack(path: str | os.PathLike[str]) -> Pack:

@@ -163,22 +163,28 @@ class Model(Protocol):
 
 
 class OnnxModel:
-    """A model file (``.onnx``, written by ``shotprint export``) in ONNX Runtime, on the CPU.
+    """A model file (``.onnx``, written by ``shotprint export``) in ONNX Runtime.
 
     Threads may call `run` at the same time.
 
     Parameters
     ----------
-    threads : how many threads one call of `run` uses
+    threads : how many threads one call of `run` uses, on the CPU
+    device : see `inference.open_session`
+
+    Attributes
+    ----------
+    device : what it runs on: ``cpu`` or ``cuda:N``
 
     Raises
     ------
-    ShotprintError : no such file, no ONNX file, half of one, or not one that shotprint wrote
+    ShotprintError
+        No such file, no ONNX file, half of one, or not one that shotprint wrote; no such device.
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1, device: str = "cpu") -> None:
         path = Path(path)
-        self._session = open_session(path, threads)
+        self._session, self.device = open_session(path, threads, device)
         self.metadata = _read_metadata(self._session, path)
         self.sha256 = compute_sha256(path)
         self._outputs = [output.name for output in self._session.get_outputs()]

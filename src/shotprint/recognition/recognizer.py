@@ -169,7 +169,9 @@ class Recognizer:
     def _describe(self) -> dict[str, Any]:
         """Return what is needed to repeat answers: model, detector, settings."""
         metadata = self.model.metadata
-        enrolled = {} if self.enrolled is None else {"enrolled": self.enrolled.sha256}
+        more = {} if self.enrolled is None else {"enrolled": self.enrolled.sha256}
+        if (device := getattr(self.model, "device", "cpu")) != "cpu":
+            more["device"] = device
         return {
             "model": ModelIdentity(
                 metadata.name, metadata.version, self.model.sha256, metadata.label_names
@@ -183,7 +185,7 @@ class Recognizer:
                 "average": "log-probabilities",
                 "calibration": dict(metadata.calibration),
                 "decision_level": self.settings.level,
-                **enrolled,
+                **more,
             },
         }
 

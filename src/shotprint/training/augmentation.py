@@ -3,7 +3,8 @@
 Waveforms are changed in one transform to the spectrum and back, where equaliser, low-pass and
 coloured noise are products and sums; spectrograms are mixed and masked. All functions draw from
 the generators they are given, so that the same state gives the same batch, and change nothing
-in place. Small draws come from NumPy, noise from torch, on the device of the clips.
+in place. Small draws come from NumPy, noise from torch, on the device of the clips. Waveforms are
+of one process's share of the batch; what mixes and masks spectrograms sees the whole batch.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from shotprint.training.devices import ALONE, Share
 from shotprint.training.recipe import Recipe
 
 EQ_POINTS = 6
@@ -27,26 +29,48 @@ _TINY = 1e-6
 
 @dataclass(frozen=True)
 class Chance:
-    """The random numbers of one batch: `small` for settings, `noise` for samples."""
+    """The random numbers of one batch: `small` for settings, `noise` for samples.
+
+    They are drawn for the whole batch, of which a process has a `share` of n clips, so that a
+    clip has the same whoever augments it.
+    """
 
     small: np.random.Generator
     noise: torch.Generator
+    share: Share = ALONE
 
     def uniform(self, low: float, high: float, n: int) -> NDArray[np.float64]:
         """Draw (n, 1) numbers."""
-        return self.small.uniform(low, high, (n, 1))
+        numbers: NDArray[np.float64] = self.share.take(self.small.uniform(low, high, self._all(n)))
+        return numbers
+
+    def normal(self, spread: float, n: int, n_each: int) -> NDArray[np.float64]:
+        """Draw (n, n_each) numbers around 0."""
+        drawn = self.small.normal(0, spread, self._all(n, n_each))
+        numbers: NDArray[np.float64] = self.share.take(drawn)
+        return numbers
 
     def happens(self, probability: float, n: int) -> NDArray[np.bool_]:
         """Draw (n, 1) yes or no."""
-        return self.small.random((n, 1)) < probability
+        answers: NDArray[np.bool_] = self.share.take(self.happens_to_all(probability, n))
+        return answers
+
+    def happens_to_all(self, probability: float, n: int) -> NDArray[np.bool_]:
+        """Draw (n, 1) yes or no for every process, (n · processes, 1)."""
+        return self.small.random(self._all(n)) < probability
+
+    def _all(self, n: int, n_each: int = 1) -> tuple[int, int]:
+        return n * self.share.world, n_each
 
 
-def make_chance(seeds: tuple[int, ...], device: torch.device | str = "cpu") -> Chance:
+def make_chance(
+    seeds: tuple[int, ...], device: torch.device | str = "cpu", share: Share = ALONE
+) -> Chance:
     """Return the generators that belong to `seeds`, such as (seed, epoch, batch)."""
     sequence = np.random.SeedSequence(seeds)
     noise = torch.Generator(device)
     noise.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
-    return Chance(np.random.default_rng(sequence), noise)
+    return Chance(np.random.default_rng(sequence), noise, share)
 
 
 def normalize_batch(waveforms: Tensor) -> Tensor:
@@ -87,7 +111,7 @@ def draw_equaliser_db(
     Normal at `EQ_POINTS` frequencies an equal ratio apart, from 50 Hz (and below) to the
     highest, linear over the logarithm of frequency in between.
     """
-    points = chance.small.normal(0, recipe.eq_db, (n, EQ_POINTS))
+    points = chance.normal(recipe.eq_db, n, EQ_POINTS)
     points *= chance.happens(recipe.eq_probability, n)
     if not points.any():
         return None
@@ -119,7 +143,8 @@ def add_noise(spectrum: Tensor, frequency_hz: Tensor, recipe: Recipe, chance: Ch
     powers of clip and noise is between `noise_snr_min_db` and `noise_snr_max_db`.
     """
     n = len(spectrum)
-    is_on = chance.happens(recipe.noise_probability, n)[:, 0]
+    all_on = chance.happens_to_all(recipe.noise_probability, n)[:, 0]
+    is_on = chance.share.take(all_on)
     snr_db = chance.uniform(recipe.noise_snr_min_db, recipe.noise_snr_max_db, n)[is_on]
     slope = chance.uniform(0, 1, n)[is_on]
     if not is_on.any():
@@ -131,8 +156,13 @@ def add_noise(spectrum: Tensor, frequency_hz: Tensor, recipe: Recipe, chance: Ch
     level = (signal_power / colour.square().sum(dim=1)).sqrt()[:, None]
     level = level * _like(10 ** (-snr_db / 20), level)
     noise = torch.randn(  # complex, of power 1
-        colour.shape, generator=chance.noise, device=spectrum.device, dtype=spectrum.dtype
+        (int(all_on.sum()), len(frequency_hz)),
+        generator=chance.noise,
+        device=spectrum.device,
+        dtype=spectrum.dtype,
     )
+    if chance.share.world > 1:  # of all clips with noise, those of this process
+        noise = noise[chance.share.take(np.cumsum(all_on) - 1)[is_on]]
     return spectrum.index_add(0, noisy, noise.mul_(colour.mul_(level)))
 
 

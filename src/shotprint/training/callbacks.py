@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from shotprint.errors import ShotprintError
 from shotprint.files import write_beside, write_text
+from shotprint.training.devices import Share
 from shotprint.training.module import TrainingModule
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 Figures = dict[str, float]
+
+
+class Probe(pl.Callback):
+    """Fit the head before the first step, when the processes of the run can speak to each other.
+
+    Parameters
+    ----------
+    fit_head : does so, on a device, as one of several processes
+    """
+
+    def __init__(self, fit_head: Callable[[TrainingModule, torch.device, Share], None]) -> None:
+        self.fit_head = fit_head
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        self.fit_head(pl_module, trainer.strategy.root_device, pl_module.share)
 
 
 class EpochRecords(pl.Callback):
@@ -34,6 +53,10 @@ class EpochRecords(pl.Callback):
         self.score = score
         self.losses: list[Any] = []
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.world_size > 1:  # Lightning's handler waits until all processes are asked to end
+            signal.signal(signal.SIGTERM, _end)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.losses = []
 
@@ -46,7 +69,7 @@ class EpochRecords(pl.Callback):
         assert isinstance(pl_module, TrainingModule)
         if len(self.losses) < self.n_steps:
             return  # stopped on the way by max_steps: the last complete epoch stays
-        row = self._describe_epoch(trainer)
+        row = self._describe_epoch(trainer, pl_module.share)
         pl_module.history.append(row)
         if self.score is not None and is_best(pl_module.history):
             pl_module.best = copy_state(pl_module)
@@ -58,8 +81,8 @@ class EpochRecords(pl.Callback):
         should_stop = is_exhausted(pl_module.history, pl_module.recipe.patience)
         trainer.should_stop = trainer.strategy.broadcast(should_stop)
 
-    def _describe_epoch(self, trainer: pl.Trainer) -> Figures:
-        loss = float(sum(self.losses)) / len(self.losses)
+    def _describe_epoch(self, trainer: pl.Trainer, share: Share) -> Figures:
+        loss = float(share.gather(sum(self.losses)[None], share.world).mean()) / len(self.losses)
         if not abs(loss) < float("inf"):
             raise ShotprintError(
                 f"the loss is {loss} in epoch {trainer.current_epoch + 1}: training diverged; "
@@ -72,6 +95,10 @@ class EpochRecords(pl.Callback):
             "loss": loss,
         }
         return {**row, **(self.score() if self.score else {})}
+
+
+def _end(signum: int, _: Any) -> None:
+    raise SystemExit(128 + signum)  # a run can be resumed from any moment
 
 
 def is_best(history: Sequence[Mapping[str, float]]) -> bool:

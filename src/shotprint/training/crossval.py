@@ -80,24 +80,31 @@ def crossval(
     Parameters
     ----------
     recipe : its `test_fold` is not used
-    jobs : folds trained at the same time; by default one a core, but one after the other on a
-        GPU. With several and ``num_threads`` 0 each has its share of the cores.
+    jobs : folds trained at the same time; by default as many as the recipe has devices, where
+        that is one and no GPU one a core. With several and ``num_threads`` 0 each has its share
+        of the cores.
     resume : go on with folds that were begun, keep those that are done
 
     Raises
     ------
     ShotprintError
-        As `fit`; a validation fold is given (it would be tested, too: use groups).
+        As `fit`; a validation fold is given (it would be tested, too: use groups); several nodes.
     """
     if recipe.validation == "fold":
         raise ShotprintError(
             "every fold is tested, so none can be the validation fold; give validation = groups"
+        )
+    if recipe.nodes > 1:
+        raise ShotprintError(
+            f"found {recipe.nodes} nodes, but crossval trains every fold on one device of this "
+            "machine; leave nodes out, or train each fold with shotprint train --test-fold"
         )
     out_dir = Path(out_dir)
     pack = open_pack(pack_path)
     protocol = choose_protocol(pack.manifest, dataclasses.replace(recipe, test_fold=None))
     _check_folder(out_dir, protocol, resume)
     jobs = min(jobs or _default_jobs(recipe), protocol.n_folds)
+    n_devices, recipe = recipe.devices, dataclasses.replace(recipe, devices=1)
     if jobs > 1 and not recipe.num_threads:
         share = max(1, (os.cpu_count() or 1) // jobs)
         recipe = dataclasses.replace(recipe, num_threads=share)
@@ -112,7 +119,7 @@ def crossval(
         )
         for fold in protocol.fold_numbers
     ]
-    remarks = _run_folds(pending, jobs)
+    remarks = _run_folds(pending, jobs, n_devices)
     folds = join_predictions(out_dir, protocol.fold_numbers)
     result = CrossvalResult(out_dir, protocol.name, folds, remarks)
     _write_summary(result, protocol, recipe, pack.content_sha256)
@@ -136,14 +143,13 @@ def _check_folder(out_dir: Path, protocol: Protocol, resume: bool) -> None:
 
 
 def _default_jobs(recipe: Recipe) -> int:
-    if recipe.accelerator == "cpu":
-        return os.cpu_count() or 1
     if importlib.util.find_spec("torch") is None:
         raise MissingExtraError("train", "training")
-    import torch
+    from shotprint.training.devices import choose_accelerator
 
-    uses_gpu = recipe.accelerator == "gpu" or torch.cuda.is_available()
-    return 1 if uses_gpu else os.cpu_count() or 1
+    if choose_accelerator(recipe) == "cuda" or recipe.devices > 1:
+        return recipe.devices
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class _Fold:
         return result.remarks if result else ()
 
 
-def _run_folds(folds: Sequence[_Fold], jobs: int) -> tuple[str, ...]:
+def _run_folds(folds: Sequence[_Fold], jobs: int, n_devices: int) -> tuple[str, ...]:
     """Run all folds and return their remarks, each once."""
     remarks: dict[str, None] = {}
     if jobs == 1:
@@ -173,16 +179,19 @@ def _run_folds(folds: Sequence[_Fold], jobs: int) -> tuple[str, ...]:
             remarks.update(dict.fromkeys(fold.run()))
         return tuple(remarks)
     n_epochs = sum(fold.recipe.epochs for fold in folds)
-    epochs = _run_in_processes(folds, jobs, remarks)
+    places = [name_device(job % n_devices, n_devices) for job in range(min(jobs, len(folds)))]
+    epochs = _run_in_processes(folds, places, remarks)
     for _ in show_progress(epochs, total=n_epochs, description="epochs of all folds"):
         pass
     return tuple(remarks)
 
 
 def _run_in_processes(
-    folds: Sequence[_Fold], jobs: int, remarks: dict[str, None]
+    folds: Sequence[_Fold], devices: Sequence[str | None], remarks: dict[str, None]
 ) -> Iterator[None]:
     """Run folds side by side, yield once for every finished epoch, collect remarks.
+
+    There is a process for each of `devices`; see `name_device`.
 
     Whatever ends this early ends the processes, too: their runs can be resumed.
     """
@@ -192,9 +201,9 @@ def _run_in_processes(
     workers: dict[Connection, SpawnProcess] = {}
     n_seen = 0
     try:
-        for _ in range(min(jobs, len(folds))):
+        for device in devices:
             pipe, end = context.Pipe()
-            process = context.Process(target=_run_in_process, args=(end,))
+            process = context.Process(target=_run_in_process, args=(end, device))
             process.start()
             end.close()  # so that the end of the process is the end of the pipe
             workers[pipe] = process
@@ -218,8 +227,18 @@ def _run_in_processes(
             process.join()
 
 
-def _run_in_process(pipe: Connection) -> None:
+def name_device(place: int, n_devices: int) -> str | None:
+    """Return what ``CUDA_VISIBLE_DEVICES`` shows of several GPUs; None: leave it as it is."""
+    if n_devices == 1:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[place] if visible else str(place)
+
+
+def _run_in_process(pipe: Connection, device: str | None) -> None:
     """Run the folds that come, send back remarks or the error that the caller is to raise."""
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends this process on Ctrl-C
     fold: _Fold | None
     while (fold := pipe.recv()) is not None:

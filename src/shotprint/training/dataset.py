@@ -5,7 +5,7 @@ run can go on from any epoch.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from torch.utils.data import Dataset, Sampler
 from shotprint.clips import ClipRule, normalize_level, place_clips
 from shotprint.errors import ShotprintError
 from shotprint.packing import Pack
+from shotprint.training.devices import ALONE, Share
 from shotprint.training.recipe import Recipe
 
 Floats = NDArray[np.float32]
@@ -27,7 +28,13 @@ _ORDER, _CLIPS = 0, 1  # streams of random numbers; `module` has further ones
 
 
 class Batch(NamedTuple):
-    """Clips of one step: waveforms (n, n_samples) float32, labels (n,), and which step it is."""
+    """Clips of one step, and which step it is.
+
+    Attributes
+    ----------
+    waveforms : (n, n_samples) float32, of the own share of the batch
+    labels : (batch_size,) of the whole batch
+    """
 
     waveforms: Tensor
     labels: Tensor
@@ -89,7 +96,7 @@ class TrainingBatches(Dataset[Batch]):
     ----------
     rows : the recordings of the training part, as rows of the pack
     labels : (n_recordings of the pack,) the class of each
-    rank, world_size : of several devices each reads its share of every batch
+    share : of several processes each reads its share of every batch
     """
 
     pack: Pack
@@ -97,8 +104,7 @@ class TrainingBatches(Dataset[Batch]):
     labels: Ints
     rule: ClipRule
     recipe: Recipe
-    rank: int = 0
-    world_size: int = 1
+    share: Share = ALONE
     _order: tuple[int, Ints] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -121,13 +127,19 @@ class TrainingBatches(Dataset[Batch]):
         rng = np.random.default_rng((self.recipe.seed, epoch, step, _CLIPS))
         chosen = (rng.random(size) * self._n_onsets[rows]).astype(np.int64)
         shifts_s = rng.normal(0, self.recipe.time_shift_s, size)
-        mine = range(self.rank, size, self.world_size)
         onsets = self._first_onset[rows] + chosen
         views = self.rule.views
         length_s = views[step % len(views)].length_s
-        clips = [self.cut_clip(int(onsets[i]), float(shifts_s[i]), length_s) for i in mine]
-        waveforms = torch.from_numpy(_stack(clips))
-        return Batch(waveforms, torch.from_numpy(self.labels[rows[mine]]), epoch, step)
+        mine = zip(self.share.take(onsets), self.share.take(shifts_s), strict=True)
+        places = [self.place_clip(int(onset), float(shift_s), length_s) for onset, shift_s in mine]
+        self.pack.fetch(places)
+        length = round(length_s * self.pack.settings.sample_rate_hz)
+        if length == 0:  # whole recordings: as long as the longest that any process has
+            length = int(self.pack.segment_n_samples[self.pack.onset_segment[onsets]].max())
+        clips = [self.pack.read_samples(*place) for place in places]
+        fill = _centre if length_s else _fill_behind
+        waveforms = torch.from_numpy(np.stack([fill(clip, length) for clip in clips]))
+        return Batch(waveforms, torch.from_numpy(self.labels[rows]), epoch, step)
 
     def draw_order(self, epoch: int) -> Ints:
         """Return the recordings of an epoch, (n_steps · batch_size,).
@@ -145,17 +157,22 @@ class TrainingBatches(Dataset[Batch]):
         drawn = np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1)
         return self.rows[shuffled[rng.permutation(drawn)]]
 
-    def cut_clip(self, onset: int, shift_s: float, length_s: float) -> Floats:
-        """Return the clip around an onset (row of the onsets), moved by `shift_s`."""
+    def place_clip(self, onset: int, shift_s: float, length_s: float) -> tuple[int, int, int]:
+        """Return the clip around an onset (row of the onsets), moved by `shift_s`.
+
+        Returns
+        -------
+        segment, start, n_samples, as `Pack.read_samples` takes them; all that is stored where
+        that is no longer than the clip
+        """
         pack, rate = self.pack, self.pack.settings.sample_rate_hz
         segment = int(pack.onset_segment[onset])
         first, stored = int(pack.segment_start[segment]), int(pack.segment_n_samples[segment])
         length = round(length_s * rate)
         if length == 0 or stored <= length:
-            return _centre(pack.read_samples(segment, first, stored), length)
+            return segment, first, stored
         start = int(pack.onset_sample[onset]) - round((self.rule.onset_at_s - shift_s) * rate)
-        start = min(max(start, first), first + stored - length)
-        return pack.read_samples(segment, start, length)
+        return segment, min(max(start, first), first + stored - length), length
 
 
 class StepSampler(Sampler[tuple[int, int]]):
@@ -217,7 +234,6 @@ def _centre(samples: Floats, length: int) -> Floats:
     return np.pad(samples, (missing // 2, missing - missing // 2)) if missing else samples
 
 
-def _stack(clips: Sequence[Floats]) -> Floats:
-    """Stack clips of equal length; whole recordings are filled up with zeros behind."""
-    length = max(map(len, clips))
-    return np.stack([np.pad(clip, (0, length - len(clip))) for clip in clips])
+def _fill_behind(samples: Floats, length: int) -> Floats:
+    """Fill a whole recording up with zeros."""
+    return np.pad(samples, (0, length - len(samples)))

@@ -25,6 +25,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import ClusterEnvironment
 from torch.utils.data import DataLoader
 
 from shotprint import __version__
@@ -41,15 +42,31 @@ from shotprint.training.callbacks import (
     CHECKPOINT,
     EpochRecords,
     Figures,
+    Probe,
     ProgressLine,
     is_exhausted,
 )
-from shotprint.training.dataset import StepSampler, TrainingBatches, choose_clip_rule
+from shotprint.training.dataset import Batch, StepSampler, TrainingBatches, choose_clip_rule
+from shotprint.training.devices import (
+    ALONE,
+    Share,
+    build_strategy,
+    choose_accelerator,
+    find_environment,
+    is_lost,
+    start_processes,
+)
 from shotprint.training.module import TrainingModule
 from shotprint.training.parts import Parts, divide, write_parts
-from shotprint.training.probe import fit_head
+from shotprint.training.probe import fit_logistic_regression
 from shotprint.training.recipe import Recipe, compare_recipes, load_recipe, write_recipe
-from shotprint.training.scoring import compute_probabilities, count_correct, list_predictions
+from shotprint.training.scoring import (
+    Floats,
+    compute_embeddings,
+    compute_probabilities,
+    count_correct,
+    list_predictions,
+)
 from shotprint.training.start import Start, build_start
 
 FORMAT = "shotprint-run/1"
@@ -88,12 +105,25 @@ class _Run:
     parts: Parts
     labels: np.ndarray[Any, np.dtype[np.int64]]
     out_dir: Path
+    environment: ClusterEnvironment
 
-    def score(self, network: Network, part: str) -> tuple[Figures, Any]:
-        """Return figures of a part and the probabilities they come from."""
+    @property
+    def share(self) -> Share:
+        """Which of the processes of the run this one is."""
+        return Share(self.environment.global_rank(), self.environment.world_size())
+
+    def score(self, network: Network, part: str, share: Share = ALONE) -> tuple[Figures, Floats]:
+        """Return figures of a part and the probabilities they come from.
+
+        Parameters
+        ----------
+        share : of several processes each answers for its share; all must take part
+        """
         rows = self.parts.rows(part)
-        min_samples = self.spec.min_samples
-        probabilities = compute_probabilities(network, self.pack, rows, self.rule, min_samples)
+        own_rows, min_samples = share.take(rows), self.spec.min_samples
+        answers = compute_probabilities(network, self.pack, own_rows, self.rule, min_samples)
+        on_device = torch.from_numpy(answers).to(network.head.weight.device)
+        probabilities = share.gather(on_device, len(rows)).cpu().numpy()
         truth = self.labels[rows]
         own = probabilities[np.arange(len(rows)), truth]
         figures = {
@@ -102,12 +132,15 @@ class _Run:
         }
         return figures, probabilities
 
-    def fit_head(self, network: Network) -> None:
-        """Fit the head to the training part before anything is fine-tuned."""
-        rows = self.parts.rows("train")
-        l2, min_samples = self.recipe.probe_l2, self.spec.min_samples
-        network.to(choose_device(self.recipe))
-        fit_head(network, self.pack, rows, self.labels, self.rule, l2, min_samples)
+    def fit_head(self, module: TrainingModule, device: torch.device, share: Share = ALONE) -> None:
+        """Fit the head to clips around the onsets of the training part; all else stays."""
+        rows, min_samples = share.take(self.parts.rows("train")), self.spec.min_samples
+        network = module.network.to(device)
+        embeddings, owners = compute_embeddings(network, self.pack, rows, self.rule, min_samples)
+        targets = torch.from_numpy(self.labels[rows])[owners]
+        embeddings, targets = share.collect(embeddings, targets)
+        fit_logistic_regression(network.head, embeddings, targets, self.recipe.probe_l2)
+        module.average.load_state_dict(network.state_dict())
 
 
 def fit(
@@ -138,7 +171,7 @@ def fit(
     """
     started_s = time.monotonic()
     run = prepare(pack_path, recipe, Path(out_dir))
-    is_main = _rank() == 0  # the others are started by the first
+    is_main = run.share.rank == 0
     if is_main:
         check_folder(run, resume)
         if done := find_finished(run):
@@ -149,11 +182,8 @@ def fit(
         write_recipe(run.recipe, run.out_dir / "recipe.toml")
         write_parts(run.pack.manifest, run.parts, run.out_dir / "split.csv")
         write_run(run, start, remarks, None)  # the last: whoever finds it finds the others
-    with _threads(run.recipe.num_threads):
-        is_fresh = not (start.has_head or (run.out_dir / CHECKPOINT).is_file())
-        if run.recipe.probe_l2 and is_fresh:
-            run.fit_head(start.network)
-        module = train(run, start.network)
+    with _threads(run.recipe):
+        module = train(run, start)
         if not is_main:
             return None
         network = choose_weights(module).to(choose_device(run.recipe))
@@ -164,20 +194,14 @@ def fit(
     return FitResult(run.out_dir, run.parts.count(), metrics, remarks)
 
 
-def _rank() -> int:
-    """Return which of the processes of a run this is."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
-
-
 def choose_device(recipe: Recipe) -> torch.device:
-    """Return where a network answers while the trainer is not at work."""
-    if recipe.accelerator == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", _rank())
+    """Return where the first process answers while the trainer is not at work."""
+    return torch.device("cuda:0" if choose_accelerator(recipe) == "cuda" else "cpu")
 
 
 def prepare(pack_path: str | os.PathLike[str], recipe: Recipe, out_dir: Path) -> _Run:
     """Open the pack, divide it and fix what the recipe leaves open."""
+    choose_accelerator(recipe)
     pack = open_pack(pack_path)
     spec = find_backbone(recipe.backbone)
     rate = pack.settings.sample_rate_hz
@@ -210,7 +234,7 @@ def prepare(pack_path: str | os.PathLike[str], recipe: Recipe, out_dir: Path) ->
     parts = divide(pack.manifest, recipe)
     codes = {label: code for code, label in enumerate(pack.labels)}
     labels = np.array([codes[label] for label in pack.manifest["label"]], np.int64)
-    return _Run(pack, recipe, rule, spec, parts, labels, out_dir)
+    return _Run(pack, recipe, rule, spec, parts, labels, out_dir, find_environment(recipe))
 
 
 def check_folder(run: _Run, resume: bool) -> None:
@@ -250,44 +274,73 @@ def find_finished(run: _Run) -> FitResult | None:
     )
 
 
-def train(run: _Run, network: Network) -> TrainingModule:
+def train(run: _Run, start: Start) -> TrainingModule:
     """Run all epochs that are missing; return the module as it then is."""
-    recipe = run.recipe
+    recipe, share, network = run.recipe, run.share, start.network
     rows = run.parts.rows("train")
-    batches = TrainingBatches(run.pack, rows, run.labels, run.rule, recipe, _rank(), recipe.devices)
+    batches = TrainingBatches(run.pack, rows, run.labels, run.rule, recipe, share)
     n_steps = batches.n_steps * recipe.epochs
     if run.spec.family == "efficientat":
         # A fifth faster for convolutions of single channels; plain ones gain nothing.
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module = TrainingModule(network, recipe, n_steps)
+    module = TrainingModule(network, recipe, n_steps, share)
     checkpoint = run.out_dir / CHECKPOINT
-    if not recipe.epochs or (checkpoint.is_file() and _is_finished(module, checkpoint)):
+    needs_probe = recipe.probe_l2 > 0 and not (start.has_head or checkpoint.is_file())
+    if not recipe.epochs:
+        if needs_probe and share.rank == 0:
+            run.fit_head(module, choose_device(recipe))
+        return module
+    if checkpoint.is_file() and _is_finished(module, checkpoint):
         return module
     score = None
     if len(run.parts.rows("validation")):
-        score = lambda: run.score(module.average, "validation")[0]  # noqa: E731
-    records = EpochRecords(run.out_dir, batches.n_steps, score)
-    with _quiet():
-        trainer = build_trainer(run, [records, ProgressLine(n_steps)])
-        loader = DataLoader(
-            batches,
-            batch_size=None,
-            sampler=StepSampler(batches.n_steps),
-            num_workers=recipe.num_workers,
-            persistent_workers=recipe.num_workers > 0,
-        )
-        try:
-            trainer.fit(
-                module,
-                loader,
-                ckpt_path=checkpoint if checkpoint.is_file() else None,
-                weights_only=True,
-            )
-        except SystemExit:  # what Lightning makes of Ctrl-C, and of being asked to end
-            if trainer.received_sigterm:
-                raise SystemExit(128 + signal.SIGTERM) from None
-            raise KeyboardInterrupt from None
+        score = lambda: run.score(module.average, "validation", share)[0]  # noqa: E731
+    callbacks = [
+        EpochRecords(run.out_dir, batches.n_steps, score),
+        ProgressLine(n_steps),
+        *([Probe(run.fit_head)] if needs_probe else []),
+    ]
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=StepSampler(batches.n_steps),
+        num_workers=recipe.num_workers,
+        persistent_workers=recipe.num_workers > 0,
+    )
+    with _quiet(), start_processes(run.environment, recipe):
+        _run_trainer(build_trainer(run, callbacks), module, loader, checkpoint)
     return module
+
+
+def _run_trainer(
+    trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[Batch], checkpoint: Path
+) -> None:
+    """Train from the checkpoint on, if there is one; say in shotprint's words what stopped it."""
+    try:
+        trainer.fit(
+            module,
+            loader,
+            ckpt_path=checkpoint if checkpoint.is_file() else None,
+            weights_only=True,
+        )
+    except SystemExit as error:  # what Lightning makes of Ctrl-C, and of being asked to end
+        asked = 128 + signal.SIGTERM
+        if trainer.received_sigterm or error.code == asked:
+            raise SystemExit(asked) from None
+        if not trainer.is_global_zero:
+            raise SystemExit(130) from None  # the first process says so
+        raise KeyboardInterrupt from None
+    except ShotprintError:
+        if not trainer.is_global_zero:
+            raise SystemExit(2) from None  # as above
+        raise
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not is_lost(error):
+            raise
+        raise ShotprintError(
+            f"process {trainer.global_rank + 1} of {trainer.world_size}: another one ended, or did "
+            f"not answer for {module.recipe.timeout_s} s; see what it says, and go on with --resume"
+        ) from None
 
 
 def _is_finished(module: TrainingModule, checkpoint: Path) -> bool:
@@ -305,22 +358,18 @@ def _is_finished(module: TrainingModule, checkpoint: Path) -> bool:
 def build_trainer(run: _Run, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Return a Lightning trainer that does nothing but run the loop."""
     recipe = run.recipe
-    accelerator = recipe.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    accelerator = choose_accelerator(recipe)
     precision = recipe.precision
     if precision == "auto":
         precision = "32" if accelerator == "cpu" else "bf16"
-        if (
-            accelerator == "gpu"
-            and torch.cuda.is_available()
-            and not torch.cuda.is_bf16_supported()
-        ):
+        if accelerator != "cpu" and not torch.cuda.is_bf16_supported():
             precision = "16"
     return pl.Trainer(
         accelerator=accelerator,
         devices=recipe.devices,
-        strategy="auto" if recipe.devices == 1 else "ddp",
+        num_nodes=recipe.nodes,
+        strategy=build_strategy(recipe),
+        plugins=[run.environment],
         precision=_PRECISIONS[precision],
         max_epochs=recipe.epochs,
         max_steps=recipe.max_steps or -1,
@@ -352,9 +401,10 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def _threads(recipe: Recipe) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
+    share = before if recipe.devices == 1 else max(1, (os.cpu_count() or 1) // recipe.devices)
+    torch.set_num_threads(recipe.num_threads or share)
     try:
         yield
     finally:

@@ -28,6 +28,7 @@ from shotprint.training.augmentation import (
     mix_up,
 )
 from shotprint.training.dataset import Batch
+from shotprint.training.devices import ALONE, Share, share_batch_norm
 from shotprint.training.recipe import Recipe
 
 _AUGMENT, _DROPOUT = 2, 3  # streams of random numbers, after those of `dataset`
@@ -69,6 +70,7 @@ class TrainingModule(pl.LightningModule):
     Parameters
     ----------
     n_steps : of the whole schedule, over all epochs
+    share : the part of every batch that this process has
 
     Attributes
     ----------
@@ -77,8 +79,11 @@ class TrainingModule(pl.LightningModule):
     best : the average's state at the epoch with the best validation; None: not watched
     """
 
-    def __init__(self, network: Network, recipe: Recipe, n_steps: int) -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, n_steps: int, share: Share = ALONE
+    ) -> None:
         super().__init__()
+        self.share = share
         self.network = network
         self.recipe = recipe
         self.n_steps = n_steps
@@ -89,6 +94,8 @@ class TrainingModule(pl.LightningModule):
             self.average = copy.deepcopy(network).requires_grad_(False).eval()
         else:
             self.average = network
+        if share.world > 1:
+            share_batch_norm(network.backbone, share)
         for stage in self.list_frozen():
             stage.requires_grad_(False)
 
@@ -111,10 +118,10 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seeds = (self.recipe.seed, batch.epoch, batch.step)
-        rank = self.global_rank
+        rank = self.share.rank
         dropout_seed = np.random.SeedSequence((*seeds, _DROPOUT, rank)).generate_state(1)
         torch.manual_seed(int(dropout_seed[0]))
-        chance = make_chance((*seeds, _AUGMENT, rank), batch.waveforms.device)
+        chance = make_chance((*seeds, _AUGMENT, 0), batch.waveforms.device, self.share)
         recipe = self.recipe
         targets = smooth_labels(batch.labels, len(self.network.labels), recipe.label_smoothing)
         with torch.no_grad():
@@ -126,16 +133,23 @@ class TrainingModule(pl.LightningModule):
             logmel = mask_spectrograms(
                 logmel, recipe.spec_masks, recipe.spec_bands_width, frames, chance
             )
+            logmel, targets = self.share.take(logmel), self.share.take(targets)
         log_probabilities, _ = self.network.classify(logmel)
         penalty = 0.5 * recipe.head_l2 * self.network.head.weight.square().sum()
         return compute_loss(log_probabilities, targets, recipe.loss) + penalty
 
     def compute_logmel(self, waveforms: Tensor, chance: Any) -> Tensor:
-        """Augment and take the log-mel spectrogram, in float32 whatever the precision."""
+        """Augment and take the log-mel spectrogram, in float32 whatever the precision.
+
+        Returns
+        -------
+        of the whole batch, from the waveforms of the own share
+        """
         with torch.autocast(waveforms.device.type, enabled=False):
             rate = self.network.logmel.frontend.sample_rate_hz
             augmented = augment_waveforms(waveforms, rate, self.recipe, chance)
-            logmel = self.logmel(augmented)
+            n = len(waveforms) * self.share.world
+            logmel = self.share.gather(self.logmel(augmented), n)
             return mix_styles(logmel, self.recipe, chance)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

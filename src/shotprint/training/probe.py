@@ -6,48 +6,20 @@ before the rest is fine-tuned avoids this: Kumar et al., "Fine-tuning can distor
 features and underperform out-of-distribution", ICLR 2022 (LP-FT).
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shotprint.backbones.network import Head, Network
-from shotprint.clips import ClipRule
-from shotprint.packing import Pack
-from shotprint.training.scoring import compute_embeddings
+from shotprint.backbones.network import Head
 
 MAX_ITERATIONS = 200
 MIN_SCALE = 1e-6
 
 
-def fit_head(
-    network: Network,
-    pack: Pack,
-    rows: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    rule: ClipRule,
-    l2: float,
-    min_samples: int = 0,
-) -> None:
-    """Fit the head of a network to clips around the onsets of recordings; all else stays.
-
-    Minimises the cross-entropy, in which every label weighs the same, plus l2/2 · the sum of the
-    squared weights of the standardised embedding.
-
-    Parameters
-    ----------
-    rows : the recordings of the training part, as rows of the pack
-    labels : (n_recordings of the pack,) the class of each
-    l2 : above 0; the fewer recordings, the more is needed
-    """
-    embeddings, owners = compute_embeddings(network, pack, rows, rule, min_samples)
-    targets = torch.from_numpy(labels[rows])[owners]
-    fit_logistic_regression(network.head, embeddings, targets, l2)
-
-
 def fit_logistic_regression(head: Head, embeddings: Tensor, targets: Tensor, l2: float) -> None:
     """Fit a head, including its mean and scale, to embeddings (n, d) and targets (n,).
 
+    Minimises the cross-entropy, in which every label weighs the same, plus l2/2 · the sum of the
+    squared weights of the standardised embedding; the fewer recordings, the more `l2` is needed.
     A label without a clip keeps weights of zero and becomes improbable.
     """
     device = head.weight.device

@@ -20,7 +20,12 @@ from typing import Any, Literal
 from shotprint.errors import ShotprintError
 from shotprint.files import write_text
 
-MACHINE_ENTRIES = frozenset({"max_steps", "accelerator", "devices", "num_threads", "num_workers"})
+MACHINE_ENTRIES = frozenset(
+    {
+        *("max_steps", "accelerator", "devices", "nodes", "timeout_s"),
+        *("num_threads", "num_workers"),
+    }
+)
 """What may differ when a run is resumed: where it runs, and at which step it stops."""
 
 
@@ -123,9 +128,13 @@ class Recipe:
     # Machine
     seed: int = _entry(0, "of everything random", 0, 2**32 - 1)
     precision: Literal["auto", "32", "bf16", "16"] = _entry("auto", "32 on CPU, bf16 on GPU")
-    accelerator: Literal["auto", "cpu", "gpu"] = _entry("auto", "what to train on")
-    devices: int = _entry(1, "how many of them", 1, 1024)
-    num_threads: int = _entry(0, "of the CPU; 0: one a core", 0, 1024)
+    accelerator: Literal["auto", "cpu", "cuda", "gpu"] = _entry(
+        "auto", "what to train on; gpu is another word for cuda"
+    )
+    devices: int = _entry(1, "how many of them a node has; crossval: folds at a time", 1, 1024)
+    nodes: int = _entry(1, "machines, started by torchrun or srun", 1, 1024)
+    timeout_s: int = _entry(300, "longest time that a process waits for the others", 1)
+    num_threads: int = _entry(0, "of the CPU; 0: one a core, shared by the devices", 0, 1024)
     num_workers: int = _entry(0, "processes that read clips; 0: none", 0, 1024)
 
     def __post_init__(self) -> None:
