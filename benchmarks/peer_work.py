@@ -18,7 +18,7 @@ N_GUNS, N_CLASSES = 18, 527
 CLIP_S, WINDOW_S = 2.0, 10.0
 """Length of a recording; of the pieces of a long one that PANNs hears: as it was trained."""
 BATCH = 16
-LIMIT_S = 300
+LIMIT_S = 600
 PANNS = {
     "sample_rate": RATE_HZ,
     "window_size": 1024,

@@ -73,7 +73,7 @@ def install(folder: Path) -> None:
     for name, recipe in RECIPES.items():
         say(f"installing {name}")
         try:
-            version, size_mb = install_peer(folder / name, recipe)
+            version, size_mb = install_peer(folder, name, recipe)
             peers[name] = Peer(version, size_mb, try_out(folder, name, recipe))
         except Failed as error:
             peers[name] = Peer(problem=str(error))
@@ -82,8 +82,9 @@ def install(folder: Path) -> None:
     (folder / RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def install_peer(environment: Path, recipe: Recipe) -> tuple[str, float]:
+def install_peer(folder: Path, name: str, recipe: Recipe) -> tuple[str, float]:
     """Install a tool into an environment of its own; return its version and the size of all."""
+    environment = folder / name
     shutil.rmtree(environment, ignore_errors=True)
     pip = make_environment(environment)
     try:
@@ -101,7 +102,7 @@ def install_peer(environment: Path, recipe: Recipe) -> tuple[str, float]:
     size_mb = measure_mb(packages)
     for part in recipe.unused:
         shutil.rmtree(packages / part)
-    return versions[recipe.requirements[-1]], round(size_mb, 1)
+    return versions[name], round(size_mb, 1)
 
 
 def try_out(folder: Path, name: str, recipe: Recipe) -> str:

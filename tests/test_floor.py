@@ -3,9 +3,9 @@
 import numpy as np
 import onnx
 import pytest
+from benchmarks.floor import count_macs, count_node, profile_nodes
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.floor import count_macs, count_node, profile_nodes
 from shotprint.weights import shipped_model
 
 
