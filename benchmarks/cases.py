@@ -84,8 +84,7 @@ def measure_steady(workshop: Workshop) -> list[Row]:
 
 def measure_floor(workshop: Workshop) -> list[Row]:
     """How near steady state comes to what arithmetic and decoding take at least."""
-    command = [SHOTPRINT, "recognize", *workshop.few(N_FEW), "--format", "json"]
-    recordings = json.loads(run(command).stdout)["recordings"]
+    recordings = json.loads(run(workshop.recognize(N_FEW, "json")).stdout)["recordings"]
     n_shots = statistics.mean(len(each["shots"]) for each in recordings)
     macs = work_for("floor.count_arithmetic")
     macs_a_file = macs["detector"] + n_shots * (macs["judge"] + macs["recogniser"])

@@ -25,10 +25,7 @@ DURATION_S = 2.0
 
 
 def write_recordings(folder: str, n: int) -> None:
-    """Write two-second stereo recordings at 48 kHz of four shots, all of them different.
-
-    The four shots give three clips of one second, as the recordings of guns9 do on average.
-    """
+    """Write two-second stereo recordings at 48 kHz of four shots, all of them different."""
     from shotprint.audio import write_wav
 
     t_s = np.arange(round(DURATION_S * RATE_HZ)) / RATE_HZ
