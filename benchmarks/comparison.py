@@ -40,7 +40,7 @@ class Rival:
 RIVALS = {
     BASELINE: Rival("the baseline's way with librosa", 4, 1, 200, 0),
     "panns-inference": Rival("panns-inference, Cnn14 kept loaded", 30, 4, 20, 120),
-    "opensoundscape": Rival("OpenSoundscape, ResNet-18 kept loaded", 64, 16, 3),
+    "opensoundscape": Rival("OpenSoundscape, ResNet-18 kept loaded", 200, 16, 3),
     "birdnet": Rival("birdnet, kept loaded", 64, 16, 3),
 }
 

@@ -119,9 +119,11 @@ class OpenSoundscape:
     def recognize(self, paths: list[str]) -> None:
         """Answer recordings, a clip each."""
         n_workers = len(os.sched_getaffinity(0))
-        self.cnn.predict(
-            paths, batch_size=BATCH, num_workers=n_workers, progress_bar=False, raise_errors=True
+        scores = self.cnn.predict(
+            paths, batch_size=BATCH, num_workers=n_workers, progress_bar=False
         )
+        if scores.isna().any(axis=None):
+            raise ValueError("clips could not be answered")
 
     def hear(self, path: str, duration_s: float) -> None:
         """Answer a long recording, in clips: all of it."""
