@@ -2,31 +2,36 @@
 
 import json
 import shutil
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
+from benchmarks.comparison import measure_comparison
 from benchmarks.installation import read_installation
-from benchmarks.measuring import run, run_repeatedly
+from benchmarks.measuring import Usage, run, run_repeatedly, say
 from benchmarks.rows import Row
 from benchmarks.workshop import (
     CORES,
+    LONG_S,
     N_FEW,
     N_RECORDINGS,
+    N_ROUNDS,
     SHOTPRINT,
     Workshop,
+    recognize_long,
     work_for,
 )
-from shotprint.audio import read
 from shotprint.weights import shipped_backbone, shipped_model
 
 N_PACKED_AS_BASELINE = 60
 SHOTS_AUDITED = 30  # of each gun, recorder and position: 10,260 recordings
-LONG_S, HOURS_S, RATE_HZ = 600.0, 36_000.0, 48000
+HOURS_S, HOURS_BYTES = 36_000.0, 8e9
 CASE_S, CASE_GAP_S = 2400.0, 40.0  # the recording of a report: sixty shots
 EAGER = "eager PyTorch"
+LOOP = "a plain loop in PyTorch, as the baseline trains"
+MMAC = "10⁶ multiply–adds"
+TRAINED = (("Cnn14", "panns_cnn14", 8, 7), ("mn04", "efficientat_mn04", 32, 20))
+"""Name, backbone, clips a step (8: the baseline's; 32: the recipe's), steps."""
 PER_FILE = "Cnn14 in PyTorch, read anew for every file"
 
 
@@ -38,40 +43,37 @@ def measure_help(workshop: Workshop) -> list[Row]:
 
 def measure_one(workshop: Workshop) -> list[Row]:
     """One recording from a cold start."""
-    wall_s = run_repeatedly(recognize(workshop, 1), 7)
     usage = workshop.recognize_as_baseline(1)
     what = "`recognize`, 1 file, cold start"
-    return [Row(what, wall_s, "s", target=1.0, baseline=usage.wall_s, way=PER_FILE)]
+    start_s = workshop.cold_start_s
+    return [Row(what, start_s, "s", target=1.0, baseline=usage.wall_s, way=PER_FILE)]
 
 
 def measure_few(workshop: Workshop) -> list[Row]:
     """Twenty recordings."""
-    wall_s = run_repeatedly(recognize(workshop, N_FEW), 5)
     usage = workshop.recognize_as_baseline(N_FEW)
     what = f"`recognize`, {N_FEW} files in all"
-    return [Row(what, wall_s, "s", target=2.0, baseline=usage.wall_s, way=PER_FILE)]
+    return [Row(what, workshop.few_s, "s", target=2.0, baseline=usage.wall_s, way=PER_FILE)]
 
 
 def measure_steady(workshop: Workshop) -> list[Row]:
     """Speed without the start, and memory, of many recordings."""
-    few_s = run_repeatedly(recognize(workshop, N_FEW), 3)
-    many = run(recognize(workshop, N_RECORDINGS))
-    rate = (N_RECORDINGS - N_FEW) / (many.wall_s - few_s)
+    steady = workshop.steady
     one, few = workshop.recognize_as_baseline(1), workshop.recognize_as_baseline(N_FEW)
     baseline_rate = (N_FEW - 1) / (few.wall_s - one.wall_s)
     return [
         Row(
             "`recognize`, steady state",
-            rate,
+            steady.rate,
             "files/s",
             more_is_better=True,
-            target=60,
+            target=150,
             baseline=baseline_rate,
             way=PER_FILE,
         ),
         Row(
             f"`recognize`, {N_RECORDINGS} files: peak memory",
-            many.peak_mb,
+            steady.peak_mb,
             "MB",
             target=400,
             baseline=few.peak_mb,
@@ -80,10 +82,26 @@ def measure_steady(workshop: Workshop) -> list[Row]:
     ]
 
 
-def recognize(workshop: Workshop, n: int) -> list[str]:
-    """Return the command that recognises the first `n` recordings."""
-    options = ["--jobs", str(CORES), "--format", "csv"]
-    return [str(SHOTPRINT), "recognize", *options, *workshop.few(n)]
+def measure_floor(workshop: Workshop) -> list[Row]:
+    """How near steady state comes to what arithmetic and decoding take at least."""
+    recordings = json.loads(run(workshop.recognize(N_FEW, "json")).stdout)["recordings"]
+    n_shots = statistics.mean(len(each["shots"]) for each in recordings)
+    macs = work_for("floor.count_arithmetic")
+    macs_a_file = macs["detector"] + n_shots * (macs["judge"] + macs["recogniser"])
+    peak = work_for("floor.measure_peak", threads=CORES, n=20)
+    decoding_s = work_for("floor.time_decoding", paths=workshop.few(N_RECORDINGS))
+    floor_rate = 1 / (macs_a_file / peak + decoding_s / CORES)
+    share = 100 * workshop.steady.rate / floor_rate
+    more = {"more_is_better": True}
+    return [
+        Row("arithmetic of a file: detector", macs["detector"] / 1e6, MMAC),
+        Row(f"arithmetic of a file: judge, {n_shots:g} shots", n_shots * macs["judge"] / 1e6, MMAC),
+        Row("arithmetic of a file: recogniser", n_shots * macs["recogniser"] / 1e6, MMAC),
+        Row("peak of this machine", peak / 1e9, "10⁹ multiply–adds/s", **more),
+        Row("decoding alone", CORES / decoding_s, "files/s", **more),
+        Row("the floor: arithmetic at the peak, and decoding", floor_rate, "files/s", **more),
+        Row("`recognize`, steady state: share of the floor", share, "%", target=50, **more),
+    ]
 
 
 def measure_packing(workshop: Workshop) -> list[Row]:
@@ -91,17 +109,21 @@ def measure_packing(workshop: Workshop) -> list[Row]:
     manifest, ours = workshop.folder / "set.csv", workshop.folder / "set.h5"
     theirs = workshop.folder / "baseline.h5"
     run([SHOTPRINT, "import", "folder", workshop.recordings.parent, "-o", manifest])
-    usage = run([SHOTPRINT, "pack", manifest, "-o", ours, "--jobs", str(CORES)])
+    ours_s, theirs_s = [], []
     paths = workshop.few(N_PACKED_AS_BASELINE)
-    seconds = work_for("pack_as_baseline", output=str(theirs), paths=paths)
+    for _ in range(N_ROUNDS):
+        ours.unlink(missing_ok=True)
+        usage = run([SHOTPRINT, "pack", manifest, "-o", ours, "--jobs", str(CORES)])
+        ours_s.append(usage.wall_s)
+        theirs_s.append(work_for("baseline.pack", output=str(theirs), paths=paths))
     return [
         Row(
             f"`pack`, {N_RECORDINGS} files, start included",
-            N_RECORDINGS / usage.wall_s,
+            N_RECORDINGS / statistics.median(ours_s),
             "files/s",
             more_is_better=True,
             target=100,
-            baseline=len(paths) / seconds,
+            baseline=len(paths) / statistics.median(theirs_s),
             way="padded to 30 s, one write a clip, without the start",
         ),
         Row(
@@ -112,6 +134,20 @@ def measure_packing(workshop: Workshop) -> list[Row]:
             way="padded to 30 s",
         ),
     ]
+
+
+def measure_training(workshop: Workshop) -> list[Row]:
+    """Training steps a second, from random weights, clips of a second."""
+    paths = sorted(map(str, workshop.simulated.rglob("*.wav")))
+    rows = []
+    for name, backbone, batch_size, n in TRAINED:
+        fields = {"backbone": backbone, "batch_size": batch_size, "n": n, "threads": CORES}
+        ours_s = work_for("work.time_training", pack=str(workshop.pack), **fields)
+        theirs_s = work_for("baseline.time_training", paths=paths, **fields)
+        what = f"`train`, {name}, {batch_size} clips of 1 s a step"
+        row = Row(what, 1 / ours_s, "steps/s", more_is_better=True, baseline=1 / theirs_s, way=LOOP)
+        rows.append(row)
+    return rows
 
 
 def measure_cnn14(workshop: Workshop) -> list[Row]:
@@ -131,7 +167,7 @@ def measure_embedding(
     rows = []
     for threads in (1, 2):
         eager_ms, onnx_ms = (
-            work_for("time_model", path=str(path), threads=threads, n=n)
+            work_for("work.time_model", path=str(path), threads=threads, n=n)
             for path in (weights, model)
         )
         what = f"{name} embedding, one 2 s clip, {threads} thread{'s' * (threads > 1)}"
@@ -145,7 +181,7 @@ def measure_frontend(workshop: Workshop) -> list[Row]:
     rows = []
     for duration_s in (1.0, 2.0):
         path = str(shipped_model())
-        times_ms = work_for("time_frontend", path=path, duration_s=duration_s, n=200)
+        times_ms = work_for("work.time_frontend", path=path, duration_s=duration_s, n=200)
         where = f"mn04, {duration_s:g} s clip, 1 thread"
         way = "NumPy with an FFT"
         numpy_ms = times_ms["numpy"]
@@ -167,10 +203,14 @@ def measure_simulation(workshop: Workshop) -> list[Row]:
 def measure_listening(workshop: Workshop) -> list[Row]:
     """How soon a shot is printed, how many streams a core sustains, memory of hours."""
     folder = str(workshop.simulated)
-    one = work_for("measure_latency", folder=folder, n_streams=1, n_shots=25, gaps_s=[0.4, 2])
-    many = work_for("measure_latency", folder=folder, n_streams=20, n_shots=6, gaps_s=[8, 12])
-    minute = work_for("measure_capacity", folder=folder, duration_s=60)
-    hour = work_for("measure_capacity", folder=folder, duration_s=3600)
+    one = work_for(
+        "listening.measure_latency", folder=folder, n_streams=1, n_shots=25, gaps_s=[0.4, 2]
+    )
+    many = work_for(
+        "listening.measure_latency", folder=folder, n_streams=20, n_shots=6, gaps_s=[8, 12]
+    )
+    minute = work_for("listening.measure_capacity", folder=folder, duration_s=60)
+    hour = work_for("listening.measure_capacity", folder=folder, duration_s=3600)
     printed = "from the end of a clip to its line"
     return [
         Row(f"`listen`, {printed}: median", one["median"], "ms", target=300),
@@ -198,60 +238,49 @@ def measure_listening(workshop: Workshop) -> list[Row]:
     ]
 
 
-def measure_detection(workshop: Workshop) -> list[Row]:
+def measure_long(workshop: Workshop) -> list[Row]:
     """Shots of ten minutes of 48 kHz stereo, one every ten seconds; start included."""
     one_core = ["taskset", "-c", "0"] if shutil.which("taskset") else []
-    return measure_long(workshop, LONG_S, "ten minutes", one_core)
+    found = detect_long(workshop.long, one_core)
+    return [
+        *describe_long("`detect`, ten minutes, one core", LONG_S, found, 200),
+        *describe_long("`recognize`, ten minutes", LONG_S, workshop.long_recognition, 150),
+    ]
 
 
 def measure_hours(workshop: Workshop) -> list[Row]:
     """The same of ten hours, on all cores: 7 GB of sound."""
-    return measure_long(workshop, HOURS_S, "ten hours", [])
-
-
-def measure_long(
-    workshop: Workshop, duration_s: float, how_long: str, cores: list[str]
-) -> list[Row]:
-    """Speed and memory of finding and of recognising the shots of a long recording.
-
-    Parameters
-    ----------
-    cores : command before that of finding, which keeps it on one core; empty: on all
-    """
-    path = workshop.folder / "long.rf64"
-    shot = min(workshop.simulated.rglob("Glock9*Samsung/*.wav"))
-    write_long_recording(path, shot, duration_s)
-    jobs = ["--jobs", "1" if cores else str(CORES)]
-    found = run([*cores, SHOTPRINT, "detect", path, *jobs, "--format", "csv"])
-    answered = run([SHOTPRINT, "recognize", path, "--jobs", str(CORES), "--format", "csv"])
+    if shutil.disk_usage(workshop.folder).free < HOURS_BYTES:
+        say("  left out: ten hours of sound need 8 GB of room for temporary files")
+        return []
+    path = workshop.write_long("hours.rf64", HOURS_S)
+    found, answered = detect_long(path, []), recognize_long(path)
     path.unlink()
-    detecting = f"`detect`, {how_long}{', one core' * bool(cores)}"
-    more = {"unit": "× real time", "more_is_better": True}
     return [
-        Row(detecting, duration_s / found.wall_s, target=200, **more),
-        Row(f"{detecting}: peak memory", found.peak_mb, "MB", target=500),
-        Row(f"`recognize`, {how_long}", duration_s / answered.wall_s, target=150, **more),
-        Row(f"`recognize`, {how_long}: peak memory", answered.peak_mb, "MB", target=500),
+        *describe_long("`detect`, ten hours", HOURS_S, found, 200),
+        *describe_long("`recognize`, ten hours", HOURS_S, answered, 150),
     ]
 
 
-def write_long_recording(path: Path, shot: Path, duration_s: float, gap_s: float = 10.0) -> None:
-    """Write a shot every `gap_s` over faint noise; block by block, for a child process that is
-    measured counts the memory that this one held."""
-    rng = np.random.default_rng(0)
-    (waveform,) = read(shot, sample_rate_hz=RATE_HZ).waveform
-    with soundfile.SoundFile(path, "w", RATE_HZ, 2, "PCM_16") as file:
-        for _ in range(round(duration_s / gap_s)):
-            block = rng.normal(0, 1e-3, (round(gap_s * RATE_HZ), 2)).astype(np.float32)
-            block[RATE_HZ : RATE_HZ + len(waveform)] += 0.5 * waveform[:, None]
-            file.write(block)
+def detect_long(path: Path, cores: list[str]) -> Usage:
+    """Find the shots of a recording; `cores`: command before it that keeps it on one core."""
+    jobs = "1" if cores else str(CORES)
+    return run([*cores, SHOTPRINT, "detect", path, "--jobs", jobs, "--format", "csv"])
+
+
+def describe_long(what: str, duration_s: float, usage: Usage, target: float) -> list[Row]:
+    """Return speed and memory of work on a long recording."""
+    rate = duration_s / usage.wall_s
+    return [
+        Row(what, rate, "× real time", more_is_better=True, target=target),
+        Row(f"{what}: peak memory", usage.peak_mb, "MB", target=500),
+    ]
 
 
 def measure_report(workshop: Workshop) -> list[Row]:
     """Time, memory and size of the report on forty minutes of 48 kHz stereo with sixty shots."""
-    path, folder = workshop.folder / "case.rf64", workshop.folder / "report"
-    shot = min(workshop.simulated.rglob("Glock9*Samsung/*.wav"))
-    write_long_recording(path, shot, CASE_S, CASE_GAP_S)
+    folder = workshop.folder / "report"
+    path = workshop.write_long("case.rf64", CASE_S, CASE_GAP_S)
     usage = run([SHOTPRINT, "report", path, "-o", folder, "--jobs", str(CORES)])
     path.unlink()
     twin = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -302,18 +331,21 @@ CASES: dict[str, Callable[[Workshop], list[Row]]] = {
     "one": measure_one,
     "few": measure_few,
     "steady": measure_steady,
+    "floor": measure_floor,
     "packing": measure_packing,
+    "training": measure_training,
     "cnn14": measure_cnn14,
     "mn04": measure_mn04,
     "frontend": measure_frontend,
     "simulation": measure_simulation,
-    "detection": measure_detection,
+    "long": measure_long,
+    "hours": measure_hours,
     "listening": measure_listening,
     "size": measure_size,
 }
 ON_REQUEST: dict[str, Callable[[Workshop], list[Row]]] = {
-    "hours": measure_hours,
     "audit": measure_audit,
     "report": measure_report,
+    "comparison": measure_comparison,
 }
 """Cases that take many minutes; they run where they are asked for only."""

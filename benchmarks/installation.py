@@ -32,16 +32,9 @@ def measure_installation() -> Installation:
     with tempfile.TemporaryDirectory() as folder:
         source, environment = Path(folder) / "source", Path(folder) / "environment"
         copy_sources(source)
-        run([sys.executable, "-m", "venv", "--without-pip", environment])
-        pip: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            environment / "bin" / "python",
-        ]
+        pip = make_environment(environment)
         run([*pip, "install", "--quiet", "-c", ROOT / "constraints.txt", source])
-        (packages,) = environment.glob("lib/python*/site-packages")
+        packages = find_packages(environment)
         sizes_mb = {part.name: measure_mb(part) for part in packages.iterdir()}
     largest = sorted(sizes_mb.items(), key=lambda item: -item[1])[:N_LARGEST]
     installation = Installation(
@@ -53,6 +46,18 @@ def measure_installation() -> Installation:
     )
     RECORD.write_text(json.dumps(asdict(installation), indent=1) + "\n", encoding="utf-8")
     return installation
+
+
+def make_environment(folder: Path) -> list[str | Path]:
+    """Make an empty environment; return the start of the pip commands for it."""
+    run([sys.executable, "-m", "venv", "--without-pip", folder])
+    return [sys.executable, "-m", "pip", "--python", folder / "bin" / "python"]
+
+
+def find_packages(environment: Path) -> Path:
+    """Return the folder of an environment's packages."""
+    (packages,) = environment.glob("lib/python*/site-packages")
+    return packages
 
 
 def read_installation() -> Installation | None:

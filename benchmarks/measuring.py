@@ -1,12 +1,14 @@
 """Run a command; count its seconds, processor seconds and memory."""
 
 import os
+import platform
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +27,18 @@ class Usage:
     stdout: str
 
 
-def run(command: Sequence[str | os.PathLike[str]]) -> Usage:
-    """Run a command in a process of its own; stop the benchmarks if it fails."""
+def run(
+    command: Sequence[str | os.PathLike[str]], variables: Mapping[str, str] | None = None
+) -> Usage:
+    """Run a command in a process of its own; stop the benchmarks if it fails.
+
+    Parameters
+    ----------
+    variables : its environment; None: that of this process
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as stdout:
         begin_s = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stdout, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=stdout, cwd=ROOT, env=variables)
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - begin_s
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -49,6 +58,14 @@ def run_repeatedly(command: Sequence[str | os.PathLike[str]], n: int) -> float:
     """Return the median of the seconds that `n` runs take, after one that is not counted."""
     run(command)
     return statistics.median(run(command).wall_s for _ in range(n))
+
+
+def describe_processor() -> str:
+    """Return the processor's name where Linux knows it, otherwise its architecture."""
+    facts = Path("/proc/cpuinfo")
+    text = facts.read_text(encoding="utf-8") if facts.is_file() else ""
+    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return found.group(1) if found else platform.machine()
 
 
 def say(text: str) -> None:

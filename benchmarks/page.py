@@ -3,25 +3,36 @@
 import importlib.metadata
 import os
 import platform
-import re
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
+from benchmarks.comparison import read_comparison
 from benchmarks.installation import read_installation
-from benchmarks.rows import Row, format_row
-from benchmarks.workshop import CORES, N_FEW, N_RECORDINGS
+from benchmarks.measuring import describe_processor
+from benchmarks.rows import Row, format_table
+from benchmarks.workshop import CORES, N_FEW, N_RECORDINGS, THRESHOLD
 
-PACKAGES = ("shotprint", "numpy", "soundfile", "soxr", "onnxruntime", "torch", "h5py", "librosa")
+PACKAGES = ("shotprint", "numpy", "soundfile", "soxr", "onnxruntime", "torch", "h5py")
 BUSY_LOAD = 0.5
-HEADER = """| what | measured | target | met | the baseline's way | ratio |
-|---|---|---|---|---|---|
-"""
+WAYS_OF_OTHERS = (
+    "The baseline's way: Cnn14 of panns-inference and a linear layer over 18 guns, built and its "
+    "checkpoint read anew for every recording; librosa decodes.",
+    "panns-inference as in its example, one recording at a time. Of ten minutes it hears the first "
+    "two, 10 s at a time.",
+    "OpenSoundscape: `CNN.predict` with ResNet-18, clips of 2 s, 16 at a time, two workers. Its "
+    "torchvision and torchaudio are built for CUDA alone; what of them cannot be loaded is left "
+    "out, it is not needed.",
+    "Checkpoints have random weights of the right shapes, for nothing can be downloaded: what "
+    "costs is the same.",
+    "The others give one answer a clip. `recognize` finds the shots, names the gun of each, and "
+    "tells gunshots from other sounds.",
+    "Many files: all tools keep their network loaded but the baseline, some files before are not "
+    "counted, median of three rounds. Sizes: all packages that pip installs, PyTorch for CPUs.",
+)
 
 
 def write_page(rows: Sequence[Row], load: float, seconds: float) -> str:
     """Return the page; `load` is the machine's before the run, which took `seconds`."""
-    table = HEADER + "\n".join(map(format_row, rows))
     busy = (
         f"\n**The machine was busy (load {load:.1f} before the run): these figures are worse than "
         "those of an idle one.**\n"
@@ -33,8 +44,8 @@ def write_page(rows: Sequence[Row], load: float, seconds: float) -> str:
 
 Written by `make bench`; do not edit. Ratios say how many times as good as the baseline's way.
 {busy}
-{table}
-
+{format_table(rows)}
+{describe_comparison()}
 ## Machine
 {describe_machine(load, seconds)}
 
@@ -42,14 +53,40 @@ Written by `make bench`; do not edit. Ratios say how many times as good as the b
 {describe_ways()}
 
 ## To repeat it
+<!-- not run: takes minutes and rewrites this page -->
 ```
 make bench                      # everything, in about {minutes} minutes; rewrites this page
 make bench OPTIONS=--install    # the size of the base install too (pip, network)
+python -m benchmarks.peers --install DIR         # the other tools: 4 GB (pip, network)
+make bench OPTIONS='--peers DIR'                 # everything, the other tools too
 python -m benchmarks --only few --only steady    # some of it, to the terminal
-python -m benchmarks --only hours                # ten hours of sound: 7 GB, about 10 minutes
 python -m benchmarks --only audit                # an audit of ten thousand recordings
 ```
+Where no other tools are given, their table stays as it was measured last.
 """
+
+
+def describe_comparison() -> str:
+    """Return the section on other tools, as measured last; empty: never."""
+    found = read_comparison()
+    if found is None:
+        return ""
+    problems = [f"- {name}: {problem}." for name, problem in found.problems.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    return "\n".join(
+        [
+            "",
+            "## Beside other tools",
+            f"Measured {found.measured}, both in one run on the same files; {found.processor}, "
+            f"{CORES} cores; {versions}.",
+            "",
+            format_table(found.rows, "the other tool"),
+            "",
+            *problems,
+            *(f"- {note}" for note in WAYS_OF_OTHERS),
+            "",
+        ]
+    )
 
 
 def describe_machine(load: float, seconds: float) -> str:
@@ -66,14 +103,6 @@ def describe_machine(load: float, seconds: float) -> str:
     )
 
 
-def describe_processor() -> str:
-    """Return the processor's name where Linux knows it, otherwise its architecture."""
-    facts = Path("/proc/cpuinfo")
-    text = facts.read_text(encoding="utf-8") if facts.is_file() else ""
-    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    return found.group(1) if found else platform.machine()
-
-
 def find_version(name: str) -> str:
     """Return the version of a package, or that it is not there."""
     try:
@@ -84,21 +113,29 @@ def find_version(name: str) -> str:
 
 def describe_ways() -> str:
     """Return the notes to the table."""
-    has_librosa = find_version("librosa") != "not installed"
-    decoder = "librosa" if has_librosa else "soundfile and soxr (librosa is not installed)"
     installation = read_installation()
     notes = [
         f"Recordings: {N_RECORDINGS} WAV files, 2 s, 48 kHz, stereo, 16 bits, four bursts of noise "
-        "each, which give three one-second clips, as many as real recordings (guns9) give on "
-        "average. They lie in the page cache.",
+        f"each. `--threshold {THRESHOLD}` makes all four shots, which are then recognised: the "
+        "detector, made for real shots, would take them for none. They lie in the page cache.",
         "Model: the shipped one, `guns8_mn04.onnx`; Cnn14 has random weights.",
         "Every command runs in a process of its own; help, 1 file and 20 files after a run that "
-        "is not counted, medians of several.",
+        "is not counted, medians of several; steady state and packing, medians of three.",
         f"Steady state: the files after the first {N_FEW}, over the time that they add. The "
         f"baseline's: the same of its first 1 and {N_FEW}.",
         "Memory: largest resident set of the process.",
         "The baseline's way is written anew in `benchmarks/baseline.py`, with random weights: "
-        f"what costs is the same. It decodes with {decoder}; its front-end is ours.",
+        "what costs is the same. It decodes with soundfile and soxr, which are faster than its "
+        "librosa; its front-end is ours.",
+        "The floor: what a file takes at least on these cores. Its arithmetic is what the graphs "
+        "of the shipped networks do, front-ends included (`benchmarks/floor.py` counts it from a "
+        "run of each): the detector hears all of it, judge and recogniser each shot that is found. "
+        "The peak is that of a product of two matrices of 2,048 × 2,048 in ONNX Runtime, float32, "
+        "as many threads as cores, the best of 20. Decoding: reading, mixing and resampling to the "
+        "rates of the detector and the recogniser, one recording a core at a time.",
+        "Training: from step to step, median; simulated recordings, random weights, every "
+        "parameter. Ours reads and augments clips and averages weights; the plain loop has its "
+        "clips in memory, draws twice as many and mixes them in pairs.",
         "Embeddings: front-end included, median of single calls; the same weights in "
         "ONNX Runtime and in eager PyTorch.",
         "Front-end: its share in ONNX Runtime's profile of the model, times the time of a call.",

@@ -1,5 +1,6 @@
 """One measured figure, its target and the baseline's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -39,6 +40,12 @@ class Row:
         if self.target is None:
             return None
         return self.value >= self.target if self.more_is_better else self.value <= self.target
+
+
+def format_table(rows: Sequence[Row], other: str = "the baseline's way") -> str:
+    """Return a table; `other`: what the figures beside ours are of."""
+    head = f"| what | measured | target | met | {other} | ratio |\n|---|---|---|---|---|---|\n"
+    return head + "\n".join(map(format_row, rows))
 
 
 def format_row(row: Row) -> str:

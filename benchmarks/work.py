@@ -1,8 +1,10 @@
-"""What runs in a process of its own: ``python -m benchmarks.work JOB ARGUMENTS-AS-JSON``.
+"""What runs in a process of its own: ``python -m benchmarks.work MODULE.JOB ARGUMENTS-AS-JSON``.
 
-The answer is JSON on standard output. Every job imports what it needs, and no more.
+A job is a function of a module of this package; its answer is JSON on standard output. Those here
+import what they need, and no more.
 """
 
+import importlib
 import json
 import os
 import statistics
@@ -23,10 +25,7 @@ DURATION_S = 2.0
 
 
 def write_recordings(folder: str, n: int) -> None:
-    """Write two-second stereo recordings at 48 kHz of four shots, all of them different.
-
-    The four shots give three clips of one second, as the recordings of guns9 do on average.
-    """
+    """Write two-second stereo recordings at 48 kHz of four shots, all of them different."""
     from shotprint.audio import write_wav
 
     t_s = np.arange(round(DURATION_S * RATE_HZ)) / RATE_HZ
@@ -64,6 +63,7 @@ def time_frontend(path: str, duration_s: float, n: int) -> dict[str, float]:
 
     One thread. ONNX Runtime's profile says which share of the time the front-end's nodes take.
     """
+    from benchmarks.floor import profile_nodes
     from shotprint.backbones import find_backbone
     from shotprint.frontends import compute_logmel
     from shotprint.recognition import OnnxModel
@@ -71,29 +71,44 @@ def time_frontend(path: str, duration_s: float, n: int) -> dict[str, float]:
     model = OnnxModel(path)
     clip = make_clip(duration_s, model.metadata.sample_rate_hz)
     whole_ms = time_call(lambda: model.run(clip), n)
-    share = profile_frontend(path, clip, n)
+    share = find_share(profile_nodes(path, {"waveform": clip}, n))
     frontend = find_backbone(model.metadata.backbone).frontend
     numpy_ms = time_call(lambda: compute_logmel(clip, frontend), n)
     return {"frontend": share * whole_ms, "network": (1 - share) * whole_ms, "numpy": numpy_ms}
 
 
-def profile_frontend(path: str, clip: np.ndarray, n: int) -> float:
-    """Return the share of a model's time that nodes of its log-mel front-end take."""
-    import onnxruntime
+def time_training(pack: str, backbone: str, batch_size: int, n: int, threads: int) -> float:
+    """Return the median of the seconds from step to step of `n`, after two that are not counted.
 
+    ``shotprint train`` as it is, from random weights and with clips of one length.
+    """
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    from shotprint.training.fit import fit
+    from shotprint.training.recipe import load_recipe
+
+    entries = {
+        "backbone": backbone,
+        "weights": "none",
+        "batch_size": batch_size,
+        "short_clip_s": 0.0,
+        "epochs": 1,
+        "clips_per_recording": 1 + n,  # an epoch has steps enough
+        "max_steps": n + 3,
+        "num_threads": threads,
+    }
+    moments_s: list[float] = []
+    register_optimizer_step_post_hook(lambda *_: moments_s.append(time.perf_counter()))
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-        for _ in range(n):
-            session.run(None, {"waveform": clip})
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    nodes = [each for each in events if each["name"].endswith("_kernel_time")]
+        fit(pack, load_recipe(None, entries), folder)
+    return statistics.median(np.diff(moments_s)[2:].tolist())
+
+
+def find_share(nodes: list[dict[str, Any]]) -> float:
+    """Return the share of a model's time that nodes of its log-mel front-end take."""
     spent = sum(each["dur"] for each in nodes if "/logmel/" in each["name"])
     if not spent:
-        raise SystemExit(f"benchmarks: no node of {Path(path).name} is of a front-end 'logmel'")
+        raise SystemExit("benchmarks: no node of the model is of a front-end 'logmel'")
     return float(spent / sum(each["dur"] for each in nodes))
 
 
@@ -113,54 +128,7 @@ def time_call(call: Callable[[], Any], n: int) -> float:
     return statistics.median(times_ms[3:])
 
 
-def write_checkpoint(**arguments: Any) -> None:
-    """See `baseline.write_checkpoint`."""
-    from benchmarks import baseline
-
-    baseline.write_checkpoint(**arguments)
-
-
-def recognize_as_baseline(**arguments: Any) -> list[str]:
-    """See `baseline.recognize`."""
-    from benchmarks import baseline
-
-    return baseline.recognize(**arguments)
-
-
-def pack_as_baseline(**arguments: Any) -> float:
-    """See `baseline.pack`."""
-    from benchmarks import baseline
-
-    return baseline.pack(**arguments)
-
-
-def measure_latency(**arguments: Any) -> dict[str, float]:
-    """See `listening.measure_latency`."""
-    from benchmarks import listening
-
-    return listening.measure_latency(**arguments)
-
-
-def measure_capacity(**arguments: Any) -> dict[str, float]:
-    """See `listening.measure_capacity`."""
-    from benchmarks import listening
-
-    return listening.measure_capacity(**arguments)
-
-
-JOBS: dict[str, Callable[..., Any]] = {
-    job.__name__: job
-    for job in (
-        write_recordings,
-        write_checkpoint,
-        time_model,
-        time_frontend,
-        recognize_as_baseline,
-        pack_as_baseline,
-        measure_latency,
-        measure_capacity,
-    )
-}
-
 if __name__ == "__main__":
-    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))
+    module, _, name = sys.argv[1].rpartition(".")
+    job = getattr(importlib.import_module(f"benchmarks.{module}"), name)
+    print(json.dumps(job(**json.loads(sys.argv[2]))))
