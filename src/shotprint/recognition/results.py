@@ -218,8 +218,9 @@ class Results:
     recordings: tuple[RecordingResult, ...]
     same_source: CombinedResult | None = None
 
-    def to_json(self) -> str:
-        """Return the document, one line a recording; the same input gives the same bytes."""
+    @property
+    def head(self) -> dict[str, Any]:
+        """The document without its recordings."""
         head = {
             "schema": SCHEMA,
             "shotprint": shotprint.__version__,
@@ -231,7 +232,11 @@ class Results:
             content = _show_answer(self.same_source)
             content["left_out"] = [printable(path) for path in self.same_source.left_out]
             head["same_source"] = content
-        return _format_document(head, self.recordings, RECORDING_FIELDS)
+        return head
+
+    def to_json(self) -> str:
+        """Return the document, one line a recording; the same input gives the same bytes."""
+        return _format_document(self.head, self.recordings, RECORDING_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -258,11 +263,11 @@ def _format_document(
     head: Mapping[str, Any], recordings: Sequence[RecordingResult], names: Sequence[str]
 ) -> str:
     lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
-    text = ",\n".join(_format_recording(recording, names) for recording in recordings)
+    text = ",\n".join(format_recording(recording, names) for recording in recordings)
     return "\n".join(["{", *lines, '"recordings": [', text, "]}", ""])
 
 
-def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
+def format_recording(recording: RecordingResult, names: Sequence[str] = RECORDING_FIELDS) -> str:
     """Return a line; shot after shot, or ten thousands of them would fill the memory."""
     content = _show_answer(recording)
     content["path"] = printable(recording.path)

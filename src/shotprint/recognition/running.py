@@ -79,15 +79,25 @@ def run_recordings(
                 future.cancel()
 
 
-def attempt(recording: FoundRecording, work: Work[T], fail: Fail[T], run: Run | None = None) -> T:
-    """Work on one recording; what goes wrong becomes its result."""
+def attempt(
+    recording: FoundRecording,
+    work: Work[T],
+    fail: Fail[T],
+    run: Run | None = None,
+    sha256: str | None = None,
+) -> T:
+    """Work on one recording; what goes wrong becomes its result.
+
+    Parameters
+    ----------
+    sha256 : of its bytes, where that is known; None: it is computed
+    """
     run = run or Run()
     if recording.error is not None:
         return fail(recording, recording.error, None)
-    sha256 = None
     try:
         run.check()
-        sha256 = compute_sha256(recording.path)
+        sha256 = sha256 or compute_sha256(recording.path)
         return work(recording, sha256, run)
     except Interrupted:
         raise
