@@ -1,10 +1,9 @@
 """A recording from anywhere, as a file that can be heard, and the hash of its bytes.
 
-A file of this machine stays where it is. Others are copied into a folder of this process, and
-hashed on the way; a folder whose process was killed is cleared away by the next one.
+A file of this machine stays where it is. Others are copied into a folder of this process; a folder
+whose process was killed is cleared away by the next one.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -14,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from shotprint.audio import FoundRecording
 from shotprint.cluster.listing import WorkItem, is_url, open_files
 from shotprint.errors import RecordingError
+from shotprint.files import compute_sha256
 from shotprint.recognition.results import RecordingResult
 from shotprint.recognition.running import Run, attempt, to_failure
 
 PREFIX = "shotprint-spool-"
-BLOCK_BYTES = 1 << 20
 PAUSES_S = (0.2, 1.0, 5.0)
 """Before a fetch that failed is tried again; what is not there or not allowed is not."""
 FINAL = (FileNotFoundError, IsADirectoryError, PermissionError)
@@ -72,23 +71,15 @@ def _copy(url: str, path: Path) -> str:
     """Copy what a URL names; return the SHA-256. RecordingError: it cannot be fetched."""
     for pause_s in (*PAUSES_S, None):
         try:
-            return _copy_once(url, path)
+            files, source = open_files(url)
+            files.get_file(source, str(path))
+            return compute_sha256(path)
         except Exception as error:  # noqa: BLE001  # every driver has errors of its own
             if pause_s is None or isinstance(error, FINAL):
                 reason = getattr(error, "strerror", None) or error or type(error).__name__
                 raise RecordingError(f"it cannot be fetched ({reason})") from None
             time.sleep(pause_s)
     raise AssertionError
-
-
-def _copy_once(url: str, path: Path) -> str:
-    digest = hashlib.sha256()
-    files, source = open_files(url)
-    with files.open(source, "rb", block_size=BLOCK_BYTES) as stream, path.open("wb") as file:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-            file.write(block)
-    return digest.hexdigest()
 
 
 def _clear_abandoned(folder: Path) -> None:
