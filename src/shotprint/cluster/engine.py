@@ -13,6 +13,7 @@ import contextlib
 import math
 import os
 import queue
+import socket
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ CHUNKS_A_WORKER = 4
 TRIES_ALONE = 2
 STARTS = 3
 """Workers that may fail to start one after the other before the run is given up."""
-CLOSING_S = 5.0
+CONNECTING_S = CLOSING_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def connect(cluster: Cluster) -> Iterator[Any]:
         import ray
     except ModuleNotFoundError:
         raise MissingExtraError("cluster", "--engine ray") from None
+    _require_answer(cluster.address)
     if ray.is_initialized():
         yield ray
         return
@@ -118,6 +120,21 @@ def connect(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Raise where nothing listens at HOST:PORT: Ray itself would end this process."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECTING_S).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ShotprintError(
+            f"no Ray at {address} ({reason}); start one there (ray start --head), or leave out "
+            "--address"
+        ) from None
 
 
 class Driver:

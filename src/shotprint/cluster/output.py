@@ -7,7 +7,7 @@ metadata ``shotprint`` of every file. The same answers give the same bytes.
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from shotprint.errors import MissingExtraError, ShotprintError
 from shotprint.files import write_beside
 from shotprint.recognition.results import RecordingResult, Results, format_recording
 
-ROWS_A_PART = 10_000
-ROWS_A_GROUP = 1_000
+ROWS_A_GROUP = 500  # held in memory
+GROUPS_A_PART = 20
 COLUMNS = {
     "path": "string",
     "sha256": "string",
@@ -77,24 +77,16 @@ def write_parts(folder: Path, head: Results, results: Iterable[RecordingResult])
     schema = pyarrow.schema(fields, {"shotprint": described})
     folder.mkdir(parents=True, exist_ok=True)
     rows = (_to_row(result, labels) for result in results)
-    for number in itertools.count():
-        part = list(itertools.islice(rows, ROWS_A_GROUP))
-        if not part and number:
-            return number
-        place = folder / f"part-{number:05}.parquet"
-        rest = itertools.islice(rows, ROWS_A_PART - len(part))
+    groups = enumerate(iter(lambda: list(itertools.islice(rows, ROWS_A_GROUP)), []))
+    number = -1
+    for number, part in itertools.groupby(groups, lambda group: group[0] // GROUPS_A_PART):
         with (
-            write_beside(place) as beside,
+            write_beside(folder / f"part-{number:05}.parquet") as beside,
             pyarrow.parquet.ParquetWriter(beside, schema, compression="zstd") as writer,
         ):
-            for group in itertools.chain([part], _cut(rest)):
+            for _, group in part:
                 writer.write_table(pyarrow.Table.from_pylist(group, schema))
-    raise AssertionError
-
-
-def _cut(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while group := list(itertools.islice(rows, ROWS_A_GROUP)):
-        yield group
+    return number + 1
 
 
 def _to_row(result: RecordingResult, labels: Iterable[str]) -> dict[str, Any]:
