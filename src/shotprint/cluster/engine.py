@@ -31,7 +31,7 @@ CHUNK_BYTES = 64 << 20
 UNKNOWN_BYTES = 4 << 20
 """Taken for a recording whose size the listing does not say."""
 CHUNKS_A_WORKER = 4
-"""Of a small archive, so that no worker is idle for long at the end."""
+"""Into which what is left is cut, so that no worker is idle for long at the end."""
 TRIES_ALONE = 2
 STARTS = 3
 """Workers that may fail to start one after the other before the run is given up."""
@@ -201,15 +201,15 @@ class Driver:
             self._close()
 
     def _cut(self, places: Sequence[int], n_workers: int) -> Iterator[list[int]]:
-        """Yield chunks of bounded number and bytes; a recording that is larger, alone."""
-        n_most = math.ceil(len(places) / max(1, CHUNKS_A_WORKER * n_workers))
-        n_most = min(CHUNK_RECORDINGS, n_most)
+        """Yield chunks of bounded number and bytes, smaller ones towards the end."""
         chunk: list[int] = []
         n_bytes = 0
-        for place in places:
+        for n_before, place in enumerate(places):
+            n_left = len(places) - n_before + len(chunk)
+            n_most = min(CHUNK_RECORDINGS, math.ceil(n_left / (CHUNKS_A_WORKER * n_workers)))
             size = self._items[place].size_bytes
             size = UNKNOWN_BYTES if size is None else size
-            if chunk and (len(chunk) == n_most or n_bytes + size > CHUNK_BYTES):
+            if chunk and (len(chunk) >= n_most or n_bytes + size > CHUNK_BYTES):
                 yield chunk
                 chunk, n_bytes = [], 0
             chunk.append(place)
