@@ -1,8 +1,9 @@
 """Work handed out to the workers of a Ray cluster, each recording answered once.
 
 The driver, this process, alone decides and writes: a worker is given a chunk of recordings to
-fetch and hash, then told which of these nobody has answered or is answering, and hears them while
-it fetches the next chunk. So a worker holds two chunks at most, whatever the archive's length.
+fetch and hash, then told which of these nobody has answered or is answering, and hears them. It
+hears one chunk while the next waits and one more is fetched, so that no call is waited for. So a
+worker holds `CHUNKS_HEARD` + 1 chunks at most, whatever the archive's length.
 
 When a worker is lost, another takes its place, and every recording that it held is tried again at
 the end, alone in its worker. One with which `TRIES_ALONE` workers are lost is set aside: its
@@ -32,6 +33,10 @@ UNKNOWN_BYTES = 4 << 20
 """Taken for a recording whose size the listing does not say."""
 CHUNKS_A_WORKER = 4
 """Into which what is left is cut, so that no worker is idle for long at the end."""
+CHUNKS_HEARD = 2
+"""Which a worker was told to hear: one is heard, the others wait."""
+ACTOR = {"num_cpus": 1, "max_concurrency": 1 + CHUNKS_HEARD, "max_restarts": 0}
+"""A thread fetches, the others hear. Ray starts no lost worker again: the driver does."""
 TRIES_ALONE = 2
 STARTS = 3
 """Workers that may fail to start one after the other before the run is given up."""
@@ -67,6 +72,7 @@ class _Hand:
     Attributes
     ----------
     known : fetched, and answered elsewhere
+    n_hearing : chunks that it was told to hear
     is_alone : it has one recording that was lost with a worker, and is given no other
     """
 
@@ -75,7 +81,7 @@ class _Hand:
     fetched: list[int] = field(default_factory=list)
     hearing: list[int] = field(default_factory=list)
     known: list[int] = field(default_factory=list)
-    is_hearing: bool = False
+    n_hearing: int = 0
     is_ready: bool = False
     is_alone: bool = False
     is_lost: bool = False
@@ -161,8 +167,7 @@ class Driver:
         self.n_lost = 0
         self._ray, self._items, self._journal = ray, items, journal
         self._setup, self._described = setup, described
-        # Two threads: one fetches, one hears. Ray starts no lost one again: the driver does.
-        self._actor = ray.remote(num_cpus=1, max_concurrency=2, max_restarts=0)(Worker)
+        self._actor = ray.remote(**ACTOR)(Worker)
         self._events: queue.SimpleQueue[tuple[_Hand, str, Any]] = queue.SimpleQueue()
         self._hands: list[_Hand] = []
         self._alone: deque[int] = deque()  # to be tried again, alone
@@ -278,7 +283,9 @@ class Driver:
         yield from outcomes
 
     def _take_heard(self, hand: _Hand, replies: Sequence[Reply]) -> Iterator[Outcome]:
-        hand.hearing, hand.is_hearing = [], False
+        answered = {reply.place for reply in replies}
+        hand.hearing = [place for place in hand.hearing if place not in answered]
+        hand.n_hearing -= 1
         yield from self._settle(replies)
 
     def _settle(self, replies: Sequence[Reply]) -> Iterator[Outcome]:
@@ -298,9 +305,10 @@ class Driver:
         """Let a worker hear what it has fetched, and fetch what comes next."""
         if not hand.is_ready:
             return
-        if not hand.is_hearing and (hand.fetched or hand.known):
+        if hand.n_hearing < CHUNKS_HEARD and (hand.fetched or hand.known):
             self._ask(hand, "recognize", hand.fetched, hand.known)
-            hand.hearing, hand.is_hearing = hand.fetched, True
+            hand.hearing += hand.fetched
+            hand.n_hearing += 1
             hand.fetched, hand.known = [], []
         if not hand.held:
             hand.is_alone = False

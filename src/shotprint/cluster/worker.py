@@ -1,5 +1,6 @@
 """One process that hears recordings, one after the other, and fetches the next ones meanwhile."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         self._recognizer = open_recognizer(setup)
         self._spool = Spool()
+        self._hearing = threading.Lock()  # one chunk after the other: a worker is a core
         self._held: dict[int, tuple[WorkItem, Path, str]] = {}
 
     def describe(self) -> dict[str, Any]:
@@ -65,11 +67,12 @@ class Worker:
         for place in known:
             self._spool.release(self._held.pop(place)[1])
         replies = []
-        for place in places:
-            item, path, sha256 = self._held.pop(place)
-            result = self._recognizer.recognize_file(path, item.name, sha256)
-            replies.append(_reply(place, result))
-            self._spool.release(path)
+        with self._hearing:
+            for place in places:
+                item, path, sha256 = self._held.pop(place)
+                result = self._recognizer.recognize_file(path, item.name, sha256)
+                replies.append(_reply(place, result))
+                self._spool.release(path)
         return replies
 
     def close(self) -> None:
