@@ -227,15 +227,15 @@ def row(what: str, value: float, unit: str) -> str:
 def main() -> None:
     """Measure; write the table into its page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
-    parser.add_argument("--n", type=int, default=500, help="short recordings")
+    parser.add_argument("--n", type=int, default=400, help="short recordings")
     n = parser.parse_args().n
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, connect(Cluster(n_workers=2)) as ray:
         folder = Path(name)
         rows = measure_workers(ray, folder, n)
         rows += measure_long(ray, folder)
-        rows += measure_driver(ray, folder, 16 * n)
-        rows += measure_keeping(folder, 40 * n)
+        rows += measure_driver(ray, folder, 20 * n)
+        rows += measure_keeping(folder, 50 * n)
     machine = (
         f"\nMeasured with {n} short recordings, the best of {REPEATS} turns, on "
         f"{os.cpu_count()} cores with a load of {load:.1f} before; Python "
