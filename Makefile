@@ -45,4 +45,6 @@ $(VENV)/.train: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) -e '.[dev]'
+	$(PYTHON) -m venv $(VENV)/s3  # an S3 server for the tests; it needs an older python-dateutil
+	$(VENV)/s3/bin/python -m pip install --quiet --disable-pip-version-check 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	touch $@ $(VENV)/.train

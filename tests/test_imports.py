@@ -9,6 +9,7 @@ from toy import write_shots
 
 HEAVY = (
     "torch", "h5py", "matplotlib", "pandas", "lightning", "scipy", "sklearn", "onnx", "safetensors",
+    "ray", "fsspec", "pyarrow",
 )  # fmt: skip
 
 SCRIPT = """

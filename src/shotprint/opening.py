@@ -1,12 +1,50 @@
 """Model and detector from what a user names: a file, a run, a name, or nothing for the shipped."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shotprint.detection import Detector
-    from shotprint.recognition import Model
+    from shotprint.recognition import Model, RecognitionSettings, Recognizer
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a user names to recognise with; every process of a cluster opens the same.
+
+    Attributes
+    ----------
+    model, backbone, weights_dir, firearms : see `open_model`
+    detector, threshold : see `open_detector`
+    whole : look for no shots
+    enrolled : file of references; None: none are compared with
+    device : on which networks run, see `shotprint.inference.open_session`
+    """
+
+    settings: "RecognitionSettings"
+    model: Path | None = None
+    backbone: str | None = None
+    weights_dir: Path | None = None
+    firearms: Path | None = None
+    detector: Path | None = None
+    threshold: float | None = None
+    whole: bool = False
+    enrolled: Path | None = None
+    device: str = "cpu"
+
+
+def open_recognizer(setup: Setup) -> "Recognizer":
+    """Open model, detector and references."""
+    from shotprint.recognition import Recognizer
+    from shotprint.recognition.enrolment import EnrolledGuns
+
+    device = setup.device
+    finder = None if setup.whole else open_detector(setup.detector, setup.threshold, device)
+    model = open_model(setup.model, setup.backbone, setup.weights_dir, setup.firearms, device)
+    guns = None if setup.enrolled is None else EnrolledGuns(setup.enrolled, model)
+    return Recognizer(model, setup.settings, finder, guns)
 
 
 def open_detector(

@@ -102,20 +102,21 @@ def _find_below(folder: Path, name: str) -> list[FoundRecording]:
             and each != "__MACOSX"
             and (Path(where) / each).resolve() not in entered
         )
-        files += [os.path.join(below, each) for each in names if _is_recording_name(each)]  # noqa: PTH118
-    files.sort(key=lambda file: [_natural_key(part) for part in Path(file).parts])
+        files += [os.path.join(below, each) for each in names if is_recording_name(each)]  # noqa: PTH118
+    files.sort(key=lambda file: [natural_key(part) for part in Path(file).parts])
     found = [_found(os.path.join(folder, file), os.path.join(name, file)) for file in files]  # noqa: PTH118
     if not found and not errors:
         errors = [_not_found(folder, name, "the folder holds no recordings")]
     return [*found, *errors]
 
 
-def _is_recording_name(name: str) -> bool:
+def is_recording_name(name: str) -> bool:
+    """Tell whether a file of this name in a folder is taken for a recording."""
     ending = os.path.splitext(name)[1]  # noqa: PTH122
     return not name.startswith(".") and ending.lower() in AUDIO_EXTENSIONS
 
 
-def _natural_key(name: str) -> list[tuple[int, int, str]]:
+def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts numbers by value, letters whatever their case, then by the name."""
     parts = [part for part in re.split(r"([0-9]+)", name.casefold()) if part]
     key = [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]

@@ -27,6 +27,7 @@ from shotprint.decisions import LEVEL, describe_decision
 
 if TYPE_CHECKING:
     from shotprint.audio import FoundRecording
+    from shotprint.opening import Setup
     from shotprint.recognition import Recognizer, RecordingResult
     from shotprint.recognition.enrolment import EnrolledGuns
     from shotprint.recognition.predictions import KnownRecording
@@ -43,6 +44,14 @@ class Format(StrEnum):
     audacity = "audacity"
     raven = "raven"
     textgrid = "textgrid"
+    parquet = "parquet"
+
+
+class Engine(StrEnum):
+    """Where recordings are worked on."""
+
+    local = "local"
+    ray = "ray"
 
 
 def recognize(
@@ -54,13 +63,15 @@ def recognize(
         Format | None,
         typer.Option(
             help="Default: by the name of the output, else a table. csv: a row a recording; "
-            "shots: CSV, a row a shot; the last three: label tracks."
+            "shots: CSV, a row a shot; parquet: a folder of parts; the others: label tracks."
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many guns the table shows.")] = 3,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File for the answers; folder for label tracks."),
+        typer.Option(
+            "--output", "-o", help="File for the answers; folder for label tracks or Parquet."
+        ),
     ] = None,
     channel: options.Channel = "mix",
     track: options.Track = None,
@@ -84,6 +95,12 @@ def recognize(
     ] = False,
     jobs: options.Jobs = 0,
     device: options.Device = "cpu",
+    engine: Annotated[
+        Engine, typer.Option(help="ray: an archive, at URLs too, on many processes or machines.")
+    ] = Engine.local,
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray, or auto; default: one for this run.")
+    ] = None,
 ) -> None:
     """Find the shots in each recording and name the gun that fired them.
 
@@ -92,8 +109,8 @@ def recognize(
     """
     from shotprint.audio import find_recordings
     from shotprint.files import remove_leftovers
-    from shotprint.recognition import RecognitionSettings, Recognizer
-    from shotprint.recognition.enrolment import EnrolledGuns
+    from shotprint.opening import Setup, open_recognizer
+    from shotprint.recognition import RecognitionSettings
     from shotprint.recognition.journal import KeptResults
     from shotprint.recognition.predictions import read_known
     from shotprint.recognition.shot_table import format_shots
@@ -104,13 +121,34 @@ def recognize(
         raise typer.BadParameter(f"with --whole there are no shots that {format} could show")
     if resume and output is None:
         raise typer.BadParameter("--resume needs --output: the journal stands beside that file")
-    kind = choose_format(format, output)
+    if address is not None and engine != Engine.ray:
+        raise typer.BadParameter("--address is of a Ray; it needs --engine ray")
     settings = RecognitionSettings(channel, jobs, track, level)
+    setup = Setup(
+        settings,
+        model,
+        backbone,
+        weights_dir,
+        firearms,
+        detector,
+        threshold,
+        whole,
+        enrolled,
+        device,
+    )
+    if engine == Engine.ray:
+        if format not in (None, Format.parquet) or output is None:
+            raise typer.BadParameter("--engine ray writes Parquet into a folder; give -o FOLDER")
+        if same_source or manifest is not None:
+            raise typer.BadParameter("--engine ray knows no --same-source and no --manifest")
+        _recognize_archive(paths, setup, output, address, resume)
+        return
+    kind = choose_format(format, output)
+    if kind == Format.parquet:
+        output = _require_folder(output)
     known = read_known(manifest) if manifest is not None else {}
-    finder = None if whole else options.open_detector(detector, threshold, device)
-    opened = options.open_model(model, backbone, weights_dir, firearms, device)
-    guns = None if enrolled is None else EnrolledGuns(enrolled, opened)
-    recognizer = Recognizer(opened, settings, finder, guns)
+    recognizer = open_recognizer(setup)
+    guns = recognizer.enrolled
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)
@@ -128,6 +166,11 @@ def recognize(
         deliver(recognizer.collect(results, combined).to_lines(), output)
     elif kind == Format.csv:
         deliver(_to_csv(recognizer, found, results, known), output)
+    elif kind == Format.parquet:
+        from shotprint.cluster.output import write_parts
+
+        assert output is not None
+        write_parts(output, recognizer.collect((), combined), results)
     elif kind == Format.shots:
         deliver(format_shots(results, recognizer.model.metadata.label_names), output)
     else:
@@ -140,6 +183,72 @@ def recognize(
         _show_enrolled(results, guns)
     summary = None if output is None else f"{output}: {count_done(results)} recognised"
     finish(results, summary, is_interrupted)
+
+
+def _recognize_archive(
+    paths: list[str], setup: "Setup", output: Path, address: str | None, resume: bool
+) -> None:
+    """Answer for an archive on Ray; its answers may be more than fit into memory."""
+    import time
+
+    from shotprint import cluster
+    from shotprint.opening import open_recognizer
+    from shotprint.progress import show_progress
+
+    cluster.check_folder(output, resume)
+    recognizer = open_recognizer(setup)
+    described = cluster.describe_answers(recognizer)
+    jobs = setup.settings.jobs
+    n_failed = n_warned = 0
+    with cluster.connect(cluster.Cluster(address, jobs)) as ray:
+        items = cluster.list_work(paths)
+        journal = cluster.ArchiveJournal(
+            output.with_name(f"{output.name}.journal"), described, resume
+        )
+        begin_s = time.monotonic()
+        driver = cluster.Driver(ray, items, setup, described, journal)
+        outcomes = driver.run(jobs)
+        shown = show_progress(
+            outcomes, total=len(items), description="recognising", unit="recordings"
+        )
+        try:
+            for outcome in shown:
+                if outcome.error is not None:
+                    n_failed += 1
+                    typer.echo(f"shotprint: {outcome.item.name}: {outcome.error}", err=True)
+        except KeyboardInterrupt:
+            journal.close()
+            typer.echo(f"shotprint: interrupted; go on with --resume: {journal.path}", err=True)
+            raise typer.Exit(130) from None
+        finally:
+            outcomes.close()
+    rate = len(items) / (time.monotonic() - begin_s)
+
+    def read() -> "Iterator[RecordingResult]":
+        nonlocal n_warned
+        for result in journal.read(items):
+            n_warned += bool(result.warnings)
+            yield result
+
+    n_parts = cluster.write_parts(output, recognizer.collect(()), read())
+    journal.remove()
+    typer.echo(
+        f"{output}: {len(items) - n_failed} of {len(items)} recordings recognised, "
+        f"{n_warned} with warnings, {n_parts} part{'s' * (n_parts != 1)}, "
+        f"{rate:.1f} recordings/s, {driver.n_lost} workers lost",
+        err=True,
+    )
+    if n_failed:
+        raise typer.Exit(1 if n_failed < len(items) else 2)
+
+
+def _require_folder(output: Path | None) -> Path:
+    from shotprint.cluster.output import check_folder
+
+    if output is None:
+        raise typer.BadParameter("--format parquet needs a folder; give -o FOLDER")
+    check_folder(output)
+    return output
 
 
 def _show_combined(combined: "CombinedResult") -> None:

@@ -105,16 +105,17 @@ class Recognizer:
             )
 
     def recognize_file(
-        self, path: str | os.PathLike[str], name: str | None = None
+        self, path: str | os.PathLike[str], name: str | None = None, sha256: str | None = None
     ) -> RecordingResult:
         """Recognise one recording; a failure becomes the result's `error`.
 
         Parameters
         ----------
         name : what the result calls it; by default the path
+        sha256 : of its bytes, where that is known
         """
         found = FoundRecording(os.fspath(path), name or os.fspath(path))
-        return attempt(found, self._recognize, to_failure)
+        return attempt(found, self._recognize, to_failure, sha256=sha256)
 
     def recognize(
         self, recordings: Sequence[FoundRecording]
@@ -159,12 +160,16 @@ class Recognizer:
 
     def open_journal(self, path: Path, resume: bool) -> Journal:
         """Keep what is done in a file, and take over what it holds with `resume`."""
-        identity = {
+        self.journal = Journal(path, self.identity, resume)
+        return self.journal
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model, detector and settings: answers of one identity are the same."""
+        return {
             name: value if isinstance(value, Mapping) or value is None else vars(value)
             for name, value in self._describe().items()
         }
-        self.journal = Journal(path, identity, resume)
-        return self.journal
 
     def _describe(self) -> dict[str, Any]:
         """Return what is needed to repeat answers: model, detector, settings."""

@@ -218,12 +218,9 @@ class Results:
     recordings: Sequence[RecordingResult]
     same_source: CombinedResult | None = None
 
-    def to_json(self) -> str:
-        """Return the document, one line a recording; the same input gives the same bytes."""
-        return "".join(self.to_lines())
-
-    def to_lines(self) -> Iterator[str]:
-        """Yield the document piece by piece, as it can be written in bounded memory."""
+    @property
+    def head(self) -> dict[str, Any]:
+        """The document without its recordings."""
         head = {
             "schema": SCHEMA,
             "shotprint": shotprint.__version__,
@@ -235,7 +232,15 @@ class Results:
             content = _show_answer(self.same_source)
             content["left_out"] = [printable(path) for path in self.same_source.left_out]
             head["same_source"] = content
-        return _format_document(head, self.recordings, RECORDING_FIELDS)
+        return head
+
+    def to_json(self) -> str:
+        """Return the document, one line a recording; the same input gives the same bytes."""
+        return "".join(self.to_lines())
+
+    def to_lines(self) -> Iterator[str]:
+        """Yield the document piece by piece, as it can be written in bounded memory."""
+        return _format_document(self.head, self.recordings, RECORDING_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -264,11 +269,11 @@ def _format_document(
     lines = [f'"{name}": {_dump(value)},' for name, value in head.items()]
     yield "\n".join(["{", *lines, '"recordings": [', ""])
     for number, recording in enumerate(recordings):
-        yield (",\n" if number else "") + _format_recording(recording, names)
+        yield (",\n" if number else "") + format_recording(recording, names)
     yield "\n]}\n"
 
 
-def _format_recording(recording: RecordingResult, names: Sequence[str]) -> str:
+def format_recording(recording: RecordingResult, names: Sequence[str] = RECORDING_FIELDS) -> str:
     """Return a line; shot after shot, or ten thousands of them would fill the memory."""
     content = _show_answer(recording)
     content["path"] = printable(recording.path)

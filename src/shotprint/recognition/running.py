@@ -82,12 +82,22 @@ def run_recordings(
                 future.cancel()
 
 
-def attempt(recording: FoundRecording, work: Work[T], fail: Fail[T], run: Run | None = None) -> T:
-    """Work on one recording; what goes wrong becomes its result."""
+def attempt(
+    recording: FoundRecording,
+    work: Work[T],
+    fail: Fail[T],
+    run: Run | None = None,
+    sha256: str | None = None,
+) -> T:
+    """Work on one recording; what goes wrong becomes its result.
+
+    Parameters
+    ----------
+    sha256 : of its bytes, where that is known; None: it is computed
+    """
     run = run or Run()
     if recording.error is not None:
         return fail(recording, recording.error, None)
-    sha256 = None
     try:
         run.check()
         seen = _identify(recording.path)
@@ -97,7 +107,7 @@ def attempt(recording: FoundRecording, work: Work[T], fail: Fail[T], run: Run | 
             if _identify(recording.path) != seen:
                 raise RecordingError("it changed while it was read; repeat when it is complete")
 
-        sha256 = compute_sha256(recording.path)
+        sha256 = sha256 or compute_sha256(recording.path)
         result = work(recording, sha256, dataclasses.replace(run, check=check))
         check()
         return result
