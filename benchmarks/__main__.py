@@ -17,13 +17,19 @@ from shotprint.files import write_text
 PAGE = ROOT / "docs" / "bench.md"
 
 
-def main() -> None:
-    """Run the cases that were asked for; rewrite the page if these are all."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
     cases = {**CASES, **ON_REQUEST}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=cases, help="this case; page untouched")
     parser.add_argument("--install", action="store_true", help="measure the base install too")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Run the cases that were asked for; rewrite the page if these are all."""
+    cases = {**CASES, **ON_REQUEST}
+    options = parse()
     load = os.getloadavg()[0]
     use_two_cores()
     if options.install:

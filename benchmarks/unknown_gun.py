@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from shotprint.backbones.torch_model import TorchModel
 from shotprint.calibration import normalize
 from shotprint.files import write_text
-from shotprint.manifest import read_manifest
+from shotprint.manifest import read_manifest, write_manifest
 from shotprint.packing import Pack, PackSettings, open_pack, pack
 from shotprint.recognition.shots import run_clips
 from shotprint.training.crossval import crossval
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--weights-dir", type=Path)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    write_text(options.output / "set.csv", options.manifest.read_text(encoding="utf-8"))
+    write_manifest(read_manifest(options.manifest), options.output / "set.csv")
     if not (options.output / "whole.h5").is_file():
         pack(read_manifest(options.manifest), options.output / "whole.h5", PackSettings())
     whole = open_pack(options.output / "whole.h5")

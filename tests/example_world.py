@@ -51,7 +51,7 @@ def write_guns(folder: Path) -> None:
             write_shot(folder / gun / f"{i}.wav", 35 * i + (number + (i % 4 == 0)) % 3)
             fold = i // N_EACH
             group = f"{gun}-{i // 2}"
-            rows.append((f"{gun}/{i}.wav", group, fold, "ab"[i % 2], f"place {fold}"))
+            rows.append((f"{gun}/{i}.wav", group, fold, "ab"[i // 2 % 2], f"place {fold}"))
     shutil.copytree(folder / "M16", folder / "M4")
     header = ("recording", "group", "fold", "recorder", "position")
     write_rows(folder / "groups.csv", header, rows)

@@ -10,8 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from shotprint import cli
-from shotprint.audio import write_wav
-from shotprint.manifest import build_manifest, read_manifest, write_manifest
+from shotprint.manifest import read_manifest, write_manifest
 from shotprint.packing import pack
 from training_sets import SETTINGS, SMALL, make_others, make_set
 

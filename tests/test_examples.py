@@ -5,15 +5,17 @@ below a line ``<!-- not run: why; checked: what -->``; a page is run if it is li
 `PAGES_RUN`. `console` shows what a command answers; see `test_answers_are_as_shown`.
 """
 
+import functools
 import importlib
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +36,6 @@ shotprint pack others.csv -o others.h5
 shotprint import csv shotspotter-cut/shots.csv --recording recording --label firearm -o far.csv
 shotprint pack far.csv -o far.h5
 """
-VALIDATE = f"""{IMPORT}{PACKS}
-shotprint crossval set.h5 -o tested
-shotprint train set.h5 -o run
-shotprint calibrate run --crossval tested --pack set.h5 --others others.h5 -o calibration.json
-"""
 PREDICT = f"""{IMPORT}
 shotprint crossval set.h5 -o tested
 cp tested/predictions.csv predictions.csv
@@ -57,10 +54,12 @@ class Page(NamedTuple):
     module : its examples are left out where it is not installed
     before : commands that make what the page supposes, in the world of `example_world.py`;
         None: it begins in an empty folder, as its reader does
+    after : the page in whose folder, as its examples leave it, this one begins
     """
 
     module: str = "torch"
     before: str | None = ""
+    after: str = ""
 
 
 PAGES_RUN = {
@@ -68,7 +67,7 @@ PAGES_RUN = {
     "docs/datasets.md": Page("pandas"),
     "docs/evaluation.md": Page(before=PREDICT),
     "docs/guide.md": Page(),
-    "docs/likelihood-ratios.md": Page(before=VALIDATE),
+    "docs/likelihood-ratios.md": Page(before="rm -r cv", after="docs/statements.md"),
     "docs/manifest.md": Page(before=IMPORT),
     "docs/own-sounds.md": Page(before=None),
     "docs/report.md": Page("cryptography", None),
@@ -146,7 +145,8 @@ def test_every_example_is_run_or_marked(page: Path) -> None:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pages that do not begin in an empty folder find there."""
+    """The folder that pages begin in."""
+    pytest.importorskip("pandas")
     from example_world import make_world
 
     folder = tmp_path_factory.mktemp("world")
@@ -156,27 +156,44 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", PAGES_RUN)
-def test_examples_run(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    page = PAGES_RUN[name]
-    pytest.importorskip(page.module)
-    monkeypatch.setattr(sys, "argv", [])
-    folder = tmp_path / "here"
-    if page.before is None:
-        folder.mkdir()
-    else:
-        pytest.importorskip("pandas")
-        shutil.copytree(request.getfixturevalue("world"), folder)
-    monkeypatch.chdir(folder)
-    run_shell(page.before or "")
+@pytest.fixture(scope="session")
+def run_page(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Return what runs the examples of a page, once, and returns the folder as they leave it."""
+
+    @functools.cache
+    def run(name: str) -> Path:
+        page = PAGES_RUN[name]
+        pytest.importorskip(page.module)
+        folder = tmp_path_factory.mktemp("page") / "here"
+        if page.before is None:
+            folder.mkdir()
+        else:
+            begin = run(page.after) if page.after else request.getfixturevalue("world")
+            shutil.copytree(begin, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", [])
+            run_shell(page.before or "")
+            run_blocks(name)
+        return folder
+
+    return run
+
+
+def run_blocks(name: str) -> None:
     names: dict[str, object] = {}
     for block in read_page(name):
         if block.why is None and block.kind == "python":
             exec(compile(block.code, name, "exec"), names)
         elif block.why is None and block.kind == "shell":
             run_shell(block.code)
+
+
+@pytest.mark.parametrize("name", PAGES_RUN)
+def test_examples_run(name: str, run_page: Callable[[str], Path]) -> None:
+    assert any(run_page(name).iterdir())
 
 
 def run_shell(code: str) -> None:
@@ -215,13 +232,15 @@ def hasten(line: str) -> str:
     return command
 
 
-def call(main: object, words: list[str]) -> None:
+def call(main: Callable[[], None], words: list[str]) -> None:
     """Call what a command calls, with its words."""
     sys.argv[:] = words
+    end = None
     try:
-        main()  # type: ignore[operator]
-    except SystemExit as end:
-        assert not end.code, f"{shlex.join(words)}: {end.code}"
+        main()
+    except SystemExit as error:
+        end = error.code
+    assert not end, f"{shlex.join(words)}: {end}"
 
 
 def run_bash(command: str) -> None:
@@ -238,3 +257,71 @@ def run_bash(command: str) -> None:
         check=False,
     )
     assert run.returncode == 0, f"{command}\n{run.stderr[-2000:]}"
+
+
+def test_a_failing_example_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+    with pytest.raises(AssertionError, match=r"detect gone\.wav: 2"):
+        run_shell("shotprint detect gone.wav\ntouch too-late")
+    with pytest.raises(AssertionError, match="No such file"):
+        run_shell("cat gone.wav | shotprint listen -\ntouch too-late")
+    assert not (tmp_path / "too-late").exists()
+
+
+def test_what_an_example_leaves_open_is_made_quick() -> None:
+    assert hasten("shotprint train set.h5 -o run  # now") == (
+        "shotprint train set.h5 -o run --epochs 0 --weights shipped"
+    )
+    assert hasten("shotprint train set.h5 --epochs 3").endswith("--epochs 3 --weights shipped")
+    assert hasten("shotprint import cadre CADRE") == "shotprint import cadre CADRE"
+
+
+NOT_RUN = [
+    command
+    for page in PAGES
+    for block in read_page(name_of(page))
+    for command in read_commands(block.code)
+    if block.why is not None and command.split()[0] in ("make", "pip", "python")
+]
+
+
+@pytest.mark.parametrize("command", NOT_RUN)
+def test_what_is_not_run_could_be(command: str) -> None:
+    """Targets of make, extras, scripts and their options exist; shotprint's: `test_docs.py`."""
+    words = shlex.split(command, comments=True)
+    if words[0] == "make":
+        if shutil.which("make") is None:
+            pytest.skip("make is not installed")
+        told = ["make", "-n", "-C", str(ROOT), "--no-print-directory", *words[1:]]
+        plan = subprocess.run(told, capture_output=True, text=True, check=False)
+        assert plan.returncode == 0, plan.stderr
+        words = shlex.split(plan.stdout.splitlines()[-1])
+    if words[:2] == ["pip", "install"]:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        extras = re.fullmatch(r"\.(\[.+\])?", words[2])
+        assert extras
+        named = re.findall(r"\w+", extras[1] or "")
+        assert {*named} <= {*project["optional-dependencies"]}
+    elif words[1:3] == ["-m", "benchmarks"]:
+        importlib.import_module("benchmarks.__main__").parse(words[3:])
+    elif words[1] == "packaging/wheelhouse.py":
+        runpy.run_path(str(ROOT / words[1]))["parse"](words[2:])
+    else:
+        assert (ROOT / words[1]).is_file()
+
+
+def test_answers_are_as_shown(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`console` shows a command after ``$`` and what it answers; … stands for anything."""
+    monkeypatch.chdir(shared / "data" / "guns9")
+    monkeypatch.setattr(sys, "argv", [])
+    shown = [each for page in PAGES for each in read_page(name_of(page)) if each.kind == "console"]
+    assert shown
+    for block in shown:
+        (command, *lines) = block.code.splitlines()
+        call(cli.main, shlex.split(command.removeprefix("$ "), comments=True))
+        answered = " ".join(capsys.readouterr().out.split())
+        expected = re.escape(" ".join(" ".join(lines).split())).replace("…", ".*")
+        assert re.search(f"{expected}$", answered), answered

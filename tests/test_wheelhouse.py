@@ -2,13 +2,18 @@
 
 import hashlib
 import runpy
+import shlex
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pip._vendor.packaging")
-TOOL = runpy.run_path(str(Path(__file__).parents[1] / "packaging" / "wheelhouse.py"))
+ROOT = Path(__file__).parents[1]
+TOOL = runpy.run_path(str(ROOT / "packaging" / "wheelhouse.py"))
 NEEDS = [
     'colorama>=0.4; platform_system == "Windows"',
     'uvloop; sys_platform == "linux"',
@@ -68,3 +73,19 @@ def test_writes_hashes_and_how_to_install(folder, capsys):
 def test_a_folder_with_files_is_left_alone(folder):
     with pytest.raises(SystemExit, match="holds files already"):
         TOOL["collect"](TOOL["parse"](["-o", str(folder)]))
+
+
+def test_the_lines_of_the_page_install_it(tmp_path):
+    """As `docs/offline.md` has them, but that pip only says what it would install."""
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    write_wheel(tmp_path, "shotprint", ["numpy"])
+    write_wheel(tmp_path, "numpy", [])
+    TOOL["describe"](TOOL["parse"](["-o", str(tmp_path)]))
+    page = (ROOT / "docs" / "offline.md").read_text(encoding="utf-8")
+    check, _, install, _ = page.split("checked in tests/test_wheelhouse.py")[1].splitlines()[2:6]
+    subprocess.run(shlex.split(check), cwd=tmp_path, check=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    told = [*shlex.split(install)[1:], "--dry-run", "--ignore-installed"]
+    run = subprocess.run([*pip, *told], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Would install numpy-1.0 shotprint-1.0" in run.stdout, run.stderr
