@@ -10,7 +10,7 @@ from toy import make_shot
 from toy_datasets import TOYS, write_rows
 from training_sets import make_others, make_set
 
-GUNS = ("AK-47", "M16", "MP5")
+GUNS = ("AK-12", "AK-47", "M16", "MP5")
 HANDGUNS = ("45 Cal Automatic Handgun", "40 Cal Automatic Handgun", "9mm Automatic Handgun")
 N_EACH = 4  # recordings of a gun in each of three folds, two of one group
 
@@ -41,14 +41,14 @@ def write_shot(path: Path, seed: int, rate_hz: int = 32000, duration_s: float = 
 
 
 def write_guns(folder: Path) -> None:
-    """Write three guns, one recording in four like the next gun's; M4 repeats M16, as in Kaggle's.
+    """Write four guns, one recording in four like the next gun's; M4 repeats M16, as in Kaggle's.
 
     Recordings of `make_shot` whose seeds are 35 apart sound alike.
     """
     rows = []
     for number, gun in enumerate(GUNS):
         for i in range(3 * N_EACH):
-            write_shot(folder / gun / f"{i}.wav", 35 * i + (number + (i % 4 == 0)) % 3)
+            write_shot(folder / gun / f"{i}.wav", 35 * i + (number + (i % 4 == 0)) % 4)
             fold = i // N_EACH
             group = f"{gun}-{i // 2}"
             rows.append((f"{gun}/{i}.wav", group, fold, "ab"[i // 2 % 2], f"place {fold}"))

@@ -26,6 +26,8 @@ def write_wheel(folder, name, needs):
     lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0", *needs]
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
         file.writestr(f"{name}-1.0.dist-info/METADATA", "\nRequires-Dist: ".join(lines) + "\n")
+        kind = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        file.writestr(f"{name}-1.0.dist-info/WHEEL", kind)
 
 
 @pytest.fixture
