@@ -87,7 +87,8 @@ def study(options: argparse.Namespace) -> dict[str, Any]:
             for gun in guns:
                 least = 2 if len(guns) == 1 else 1
                 known = mine["path"][mine["label"] == gun].to_numpy(str)
-                chosen += rng.choice(known, int(rng.integers(least, MAX_SHOTS + 1)), False).tolist()
+                n_chosen = min(len(known), int(rng.integers(least, MAX_SHOTS + 1)))
+                chosen += rng.choice(known, n_chosen, False).tolist()
             mixed = compose(chosen, str(rng.choice(sounds)), options.after_s, rng)
             write_wav(path, mixed[None], RATE_HZ)
             result = recognizers[folds[case % len(folds)]].recognize_file(path)
