@@ -42,7 +42,7 @@ class Case:
     def weigh(self, correlation: float) -> Floats:
         """Return the probabilities of 1, 2, … guns."""
         weights = weigh_sets(self.log_likelihoods, self.sizes, self.n_shots, correlation)
-        return np.bincount(self.sizes, weights, MAX_GUNS + 1)[1:]
+        return np.asarray(np.bincount(self.sizes, weights, MAX_GUNS + 1)[1:], np.float64)
 
 
 def compose_cases(
