@@ -18,8 +18,8 @@ PAGE = ROOT / "docs" / "bench.md"
 PEERS_VARIABLE = "SHOTPRINT_PEERS"
 
 
-def main() -> None:
-    """Run the cases that were asked for; rewrite the page if these are all."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
     cases = {**CASES, **ON_REQUEST}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=cases, help="this case; page untouched")
@@ -32,7 +32,13 @@ def main() -> None:
         help="measure other tools too, from where python -m benchmarks.peers installed them "
         f"(or set {PEERS_VARIABLE})",
     )
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Run the cases that were asked for; rewrite the page if these are all."""
+    cases = {**CASES, **ON_REQUEST}
+    options = parse()
     peers = options.peers and Path(options.peers).resolve()
     names = options.only or [*CASES, *(["comparison"] if peers else [])]
     load = os.getloadavg()[0]

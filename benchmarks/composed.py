@@ -1,7 +1,7 @@
 """How many guns fired, over the whole path, on audio composed of real shots of one to three guns.
 
     python -m benchmarks.composed set.csv --crossval cv --calibration calibration.json \
-        --background SOUNDS -n 300 -o composed.json
+        --background SOUNDS -o composed.json
 
 Each case is written as a recording: shots cut from recordings of one fold, pasted 0.3 to 3 s apart
 into a background 40 dB below them. Of automatic fire a cut of 0.7 s holds several shots, with
@@ -87,7 +87,8 @@ def study(options: argparse.Namespace) -> dict[str, Any]:
             for gun in guns:
                 least = 2 if len(guns) == 1 else 1
                 known = mine["path"][mine["label"] == gun].to_numpy(str)
-                chosen += rng.choice(known, int(rng.integers(least, MAX_SHOTS + 1)), False).tolist()
+                n_chosen = min(len(known), int(rng.integers(least, MAX_SHOTS + 1)))
+                chosen += rng.choice(known, n_chosen, False).tolist()
             mixed = compose(chosen, str(rng.choice(sounds)), options.after_s, rng)
             write_wav(path, mixed[None], RATE_HZ)
             result = recognizers[folds[case % len(folds)]].recognize_file(path)
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True)
     parser.add_argument("--background", type=Path, required=True)
     parser.add_argument("--after-s", type=float, default=0.7, help="kept of a shot, in seconds")
-    parser.add_argument("-n", type=int, default=120)
+    parser.add_argument("-n", type=int, default=300)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     found = study(options)

@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from shotprint.backbones.torch_model import TorchModel
 from shotprint.calibration import normalize
 from shotprint.files import write_text
-from shotprint.manifest import read_manifest
+from shotprint.manifest import read_manifest, write_manifest
 from shotprint.packing import Pack, PackSettings, open_pack, pack
 from shotprint.recognition.shots import run_clips
 from shotprint.training.crossval import crossval
@@ -53,15 +53,20 @@ def score_clips(
     return dict(zip(SCORES, map(float, values), strict=True))
 
 
-def study_gun(gun: str, whole: Pack, out_dir: Path, weights_dir: Path | None) -> dict[str, float]:
+def study_gun(gun: str, whole: Pack, options: argparse.Namespace) -> dict[str, float]:
     """Return the area under the ROC curve of each score with `gun` left out."""
-    folder = out_dir / gun.replace(" ", "_")
-    manifest = read_manifest(out_dir / "set.csv")
+    folder = options.output / gun.replace(" ", "_")
+    manifest = read_manifest(options.output / "set.csv")
     if not (folder / "set.h5").is_file():
         pack(manifest[manifest["label"] != gun], folder / "set.h5", PackSettings())
     if not (folder / "cv" / "crossval.json").is_file():
         crossval(
-            folder / "set.h5", load_recipe(), folder / "cv", resume=True, weights_dir=weights_dir
+            folder / "set.h5",
+            load_recipe(options.config),
+            folder / "cv",
+            jobs=options.jobs,
+            resume=True,
+            weights_dir=options.weights_dir,
         )
     folds = whole.manifest["fold"].astype(int).to_numpy()
     labels = whole.manifest["label"].to_numpy()
@@ -91,16 +96,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--config", type=Path, help="recipe; without: the default one")
+    parser.add_argument("--jobs", type=int, help="folds trained at the same time")
     parser.add_argument("--weights-dir", type=Path)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    write_text(options.output / "set.csv", options.manifest.read_text(encoding="utf-8"))
+    write_manifest(read_manifest(options.manifest), options.output / "set.csv")
     if not (options.output / "whole.h5").is_file():
         pack(read_manifest(options.manifest), options.output / "whole.h5", PackSettings())
     whole = open_pack(options.output / "whole.h5")
     found: dict[str, Mapping[str, Any]] = {}
     for gun in whole.labels:
-        found[gun] = study_gun(gun, whole, options.output, options.weights_dir)
+        found[gun] = study_gun(gun, whole, options)
         print(gun, {name: round(value, 3) for name, value in found[gun].items()}, flush=True)
         write_text(options.output / "unknown_gun.json", json.dumps(found, indent=1) + "\n")
     for name in SCORES:

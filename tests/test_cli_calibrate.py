@@ -10,33 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from shotprint import cli
-from shotprint.audio import write_wav
-from shotprint.manifest import build_manifest, read_manifest, write_manifest
+from shotprint.manifest import read_manifest, write_manifest
 from shotprint.packing import pack
-from training_sets import RATE_HZ, SETTINGS, SMALL, make_set
+from training_sets import SETTINGS, SMALL, make_others, make_set
 
 
 def invoke(*words: object) -> Result:
     return CliRunner().invoke(cli.app, [os.fspath(str(word)) for word in words])
-
-
-def make_others(folder: Path):
-    """Write steady tones and hums, which are no gunshots; return their manifest."""
-    rng = np.random.default_rng(5)
-    rows = []
-    for i in range(12):
-        tone = np.sin(2 * np.pi * (100 + 90 * i) * np.arange(20000) / RATE_HZ)
-        sound = 0.2 * tone + 0.02 * rng.standard_normal(20000)
-        write_wav(folder / f"{i}.wav", sound[None].astype(np.float32), RATE_HZ)
-        rows.append(
-            {
-                "recording": f"{i}.wav",
-                "path": str(folder / f"{i}.wav"),
-                "label": "hum",
-                "group": f"g{i}",
-            }
-        )
-    return build_manifest(rows)[0]
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,18 @@
 
 import hashlib
 import runpy
+import shlex
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pip._vendor.packaging")
-TOOL = runpy.run_path(str(Path(__file__).parents[1] / "packaging" / "wheelhouse.py"))
+ROOT = Path(__file__).parents[1]
+TOOL = runpy.run_path(str(ROOT / "packaging" / "wheelhouse.py"))
 NEEDS = [
     'colorama>=0.4; platform_system == "Windows"',
     'uvloop; sys_platform == "linux"',
@@ -23,7 +28,8 @@ def write_wheel(folder, name, needs):
     lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0", *needs]
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
         file.writestr(f"{name}-1.0.dist-info/METADATA", "\nRequires-Dist: ".join(lines) + "\n")
-        file.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        kind = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        file.writestr(f"{name}-1.0.dist-info/WHEEL", kind)
 
 
 @pytest.fixture
@@ -91,3 +97,19 @@ def test_pip_resolves_the_folder_for_the_machine_it_is_for(folder, capfd):
     with pytest.raises(SystemExit, match="pip ended"):
         TOOL["check"](request)
     assert "numpy" in capfd.readouterr().err
+
+
+def test_the_lines_of_the_page_install_it(tmp_path):
+    """As `docs/offline.md` has them, but that pip only says what it would install."""
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    write_wheel(tmp_path, "shotprint", ["numpy"])
+    write_wheel(tmp_path, "numpy", [])
+    TOOL["describe"](TOOL["parse"](["-o", str(tmp_path)]))
+    page = (ROOT / "docs" / "offline.md").read_text(encoding="utf-8")
+    check, _, install, _ = page.split("checked in tests/test_wheelhouse.py")[1].splitlines()[2:6]
+    subprocess.run(shlex.split(check), cwd=tmp_path, check=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    told = [*shlex.split(install)[1:], "--dry-run", "--ignore-installed"]
+    run = subprocess.run([*pip, *told], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Would install numpy-1.0 shotprint-1.0" in run.stdout, run.stderr

@@ -61,3 +61,22 @@ def make_set(folder: Path, n_each: int = 8, n_groups: int = 4) -> pd.DataFrame:
                 }
             )
     return build_manifest(rows)[0]
+
+
+def make_others(folder: Path) -> pd.DataFrame:
+    """Write steady tones and hums, which are no gunshots; return their manifest."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for i in range(12):
+        tone = np.sin(2 * np.pi * (100 + 90 * i) * np.arange(20000) / RATE_HZ)
+        sound = 0.2 * tone + 0.02 * rng.standard_normal(20000)
+        write_wav(folder / f"{i}.wav", sound[None].astype(np.float32), RATE_HZ)
+        rows.append(
+            {
+                "recording": f"{i}.wav",
+                "path": str(folder / f"{i}.wav"),
+                "label": "hum",
+                "group": f"g{i}",
+            }
+        )
+    return build_manifest(rows)[0]

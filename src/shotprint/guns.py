@@ -84,11 +84,10 @@ def compute_set_likelihoods(probabilities: Floats, sets: list[tuple[int, ...]]) 
 
 
 def weigh_sets(
-    log_likelihoods: Floats, sets: list[tuple[int, ...]], n_shots: int, correlation: float
+    log_likelihoods: Floats, sizes: NDArray[np.int64], n_shots: int, correlation: float
 ) -> Floats:
     """Return the probability (n_sets,) of each set; sizes are equally probable beforehand."""
     power = 1 / (1 + (n_shots - 1) * correlation)
-    sizes = np.array([len(labels) for labels in sets])
     weights = power * log_likelihoods - np.log(np.bincount(sizes)[sizes])
     odds = np.exp(weights - weights.max())
     return np.asarray(odds / odds.sum())
@@ -109,8 +108,8 @@ def count_guns(
         raise ShotprintError("there is no shot to tell guns from; at least one is needed")
     sets = list_sets(probabilities.shape[1], len(probabilities), max_guns)
     likelihoods = compute_set_likelihoods(probabilities, sets)
-    weights = weigh_sets(likelihoods, sets, len(probabilities), correlation)
     sizes = np.array([len(labels) for labels in sets])
+    weights = weigh_sets(likelihoods, sizes, len(probabilities), correlation)
     n_probabilities = np.array([weights[sizes == n].sum() for n in range(1, max_guns + 1)])
     shots = np.zeros_like(probabilities)
     for labels, weight in zip(sets, weights.tolist(), strict=True):

@@ -43,7 +43,6 @@ def calibrate_enrolment(
             )
         typer.echo(f"{name}: {', '.join(shown)}")
     medians = figures["median_scores"]
-    typer.echo(
-        f"median scores: {', '.join(f'{key} {value:.2f}' for key, value in medians.items())}"
-    )
+    known = [f"{key} {value:.2f}" for key, value in medians.items() if value is not None]
+    typer.echo(f"median scores: {', '.join(known)}")
     typer.echo(f"wrote {output}", err=True)

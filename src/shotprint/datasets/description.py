@@ -19,8 +19,8 @@ FACTS = {
 """Facts of an importer in the order in which they are shown → what they are called."""
 
 _COMMANDS = {
-    "csv": "shotprint import csv TABLE.csv --audio-dir DIR --recording COLUMN --label COLUMN",
-    "folder": "shotprint import folder DIR --groups groups.csv -o set.csv",
+    "csv": "shotprint import csv notes.csv --audio-dir sounds --recording file --label gun",
+    "folder": "shotprint import folder sounds --groups groups.csv -o set.csv",
 }
 _HEAD = """# Datasets
 
@@ -48,7 +48,7 @@ def list_facts(importer: Importer) -> dict[str, Any]:
 
 def get_command(name: str) -> str:
     """Return what to type to import a set."""
-    return _COMMANDS.get(name, f"shotprint import {name} DIR -o set.csv")
+    return _COMMANDS.get(name, f"shotprint import {name} {name.upper()} -o {name}.csv")
 
 
 def format_facts(importer: Importer, is_full: bool = True) -> str:
@@ -84,8 +84,7 @@ def _format_section(importer: Importer) -> str:
     return "\n".join(
         [
             f"## {importer.NAME}",
-            "<!-- not run: needs the set -->",
-            f"```\n{get_command(importer.NAME)}\n```\n",
+            f"```shell\n{get_command(importer.NAME)}\n```\n",
             *facts,
             f"- **layout**: `{importer.LAYOUT}`\n",
             *([columns] if importer.COLUMNS else ()),

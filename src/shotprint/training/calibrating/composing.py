@@ -30,20 +30,19 @@ class Case:
     ----------
     fold : of all its recordings
     n_shots : how many there are
-    sets, log_likelihoods : of models, and of each set
+    sizes, log_likelihoods : (n_sets,) how many models each set holds, and of each set
     """
 
     n_guns: int
     fold: int
     n_shots: int
-    sets: list[tuple[int, ...]]
+    sizes: NDArray[np.int64]
     log_likelihoods: Floats
 
     def weigh(self, correlation: float) -> Floats:
         """Return the probabilities of 1, 2, … guns."""
-        weights = weigh_sets(self.log_likelihoods, self.sets, self.n_shots, correlation)
-        sizes = np.array([len(labels) for labels in self.sets])
-        return np.array([weights[sizes == n].sum() for n in range(1, MAX_GUNS + 1)])
+        weights = weigh_sets(self.log_likelihoods, self.sizes, self.n_shots, correlation)
+        return np.asarray(np.bincount(self.sizes, weights, MAX_GUNS + 1)[1:], np.float64)
 
 
 def compose_cases(
@@ -73,7 +72,8 @@ def compose_cases(
         joined = np.concatenate(shots)
         sets = list_sets(joined.shape[1], len(joined))
         likelihoods = compute_set_likelihoods(joined, sets)
-        cases.append(Case(len(models), fold, len(joined), sets, likelihoods))
+        sizes = np.array([len(labels) for labels in sets])
+        cases.append(Case(len(models), fold, len(joined), sizes, likelihoods))
     return cases
 
 
