@@ -29,7 +29,7 @@ from shotprint.recognition.results import (
     RecordingResult,
     Results,
 )
-from shotprint.recognition.running import Run, attempt, run_recordings, to_failure
+from shotprint.recognition.running import Run, attempt, look_at, run_recordings, to_failure
 from shotprint.recognition.shots import (
     AnsweredShot,
     answer,
@@ -115,7 +115,8 @@ class Recognizer:
         sha256 : of its bytes, where that is known
         """
         found = FoundRecording(os.fspath(path), name or os.fspath(path))
-        return attempt(found, self._recognize, to_failure, sha256=sha256)
+        look = functools.partial(look_at, sha256=sha256)
+        return attempt(found, self._recognize, to_failure, look=look)
 
     def recognize(
         self, recordings: Sequence[FoundRecording]
