@@ -39,6 +39,7 @@ def write_recordings(folder: str, n: int, shots: str) -> None:
         rng = np.random.default_rng(seed)
         source = sources[seed * len(sources) // n]
         shot = read(source, sample_rate_hz=RATE_HZ).waveform[0]
+        shot /= np.abs(shot).max()
         place = round((SHOT_AT_S + rng.uniform(0, 0.2)) * RATE_HZ)
         recording = 3e-4 * rng.standard_normal((2, n_samples), np.float32)
         part = shot[: n_samples - place]
