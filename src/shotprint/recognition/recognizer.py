@@ -226,6 +226,8 @@ class Recognizer:
             answer(shot.log_probabilities[None], shot.traits[None], metadata, level)
             for shot in shots
         ]
+        whole = answers[0] if len(shots) == 1 else None
+        whole = whole or answer(log_probabilities, traits, metadata, level)
         resemblance = metadata.judge.compare(traits) if metadata.judge else None
         warnings += explain_unusual(resemblance or {})
         found, bursts = to_results([shot.detected for shot in shots], answers)
@@ -234,7 +236,7 @@ class Recognizer:
             path=recording.name,
             sha256=sha256,
             **{**vars(heard), "warnings": (*heard.warnings, *warnings)},
-            **answer(log_probabilities, traits, metadata, level).fields,
+            **whole.fields,
             resemblance=resemblance,
             guns=guns,
             enrolled=self.enrolled.rate(embeddings) if self.enrolled else None,
