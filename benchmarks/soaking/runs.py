@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measuring import BYTES_PER_MAXRSS, say
+from benchmarks.measuring import say
 from benchmarks.soaking.faults import Meddler, fill_disk
 from benchmarks.soaking.folder import Soak, list_folder
 from benchmarks.soaking.judging import judge_output
@@ -51,8 +51,8 @@ class Watch:
         self.offset = self.n_done = 0
         self.reached = 0
         self.is_open = False
+        self.peak_mb = 0.0
         self._catch_up()
-        self.n_before = self.n_done
 
     def _catch_up(self) -> None:
         with contextlib.suppress(FileNotFoundError), self.soak.journal.open("rb") as file:
@@ -68,6 +68,7 @@ class Watch:
     def look(self) -> None:
         """Read what is new; note the processor time that new files took."""
         before = self.n_done
+        self.peak_mb = max(self.peak_mb, self._read_peak_mb())
         self._catch_up()
         if not self.is_open:
             self.is_open = self._has_open()
@@ -82,6 +83,14 @@ class Watch:
                     if os.readlink(fd) == os.fspath(self.soak.journal):  # noqa: PTH115
                         return True
         return False
+
+    def _read_peak_mb(self) -> float:
+        """Return its largest memory; what `wait4` says begins with that of its parent."""
+        with contextlib.suppress(OSError):
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+            if found:
+                return int(found[1]) * 1024 / 1e6
+        return 0.0
 
     @property
     def is_writing(self) -> bool:
@@ -137,7 +146,7 @@ def run_round(soak: Soak, planned: Round, meddler: Meddler, words: list[str]) ->
         has_struck = False
         progressed_s, n_known = time.monotonic(), 0
         while True:
-            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 break
             watch.look()
@@ -151,8 +160,8 @@ def run_round(soak: Soak, planned: Round, meddler: Meddler, words: list[str]) ->
             }[planned.moment]
             if is_due and not has_struck:
                 has_struck = True
-                if planned.moment != "start":
-                    time.sleep(soak.rng.random() * 0.1)
+                if planned.moment == "writing":
+                    time.sleep(soak.rng.random() * len(soak.entries) / 20_000)
                 soak.faults[f"{_name(planned.how)} at {planned.moment}"] += 1
                 if planned.how == FULL:
                     stack.enter_context(fill_disk(soak.output.parent))
@@ -170,8 +179,8 @@ def run_round(soak: Soak, planned: Round, meddler: Meddler, words: list[str]) ->
         watch.look()
         stderr.seek(0)
         said = stderr.read()
-    outcome = Outcome(planned, child.returncode, watch.n_done, time.monotonic() - begin_s, 0.0)
-    outcome.peak_mb = usage.ru_maxrss * BYTES_PER_MAXRSS / 1e6
+    wall_s = time.monotonic() - begin_s
+    outcome = Outcome(planned, child.returncode, watch.n_done, wall_s, watch.peak_mb)
     judge_exit(soak, outcome, said)
     if soak.output.exists() and soak.output.stat().st_ino != before:
         outcome.n_rows = judge_output(soak, listed, said, is_last=planned.moment == "end")
