@@ -12,6 +12,7 @@ import collections
 import itertools
 import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tiny", action="store_true", help="a model that answers in no time")
     parser.add_argument("words", nargs="*", help="options of recognize, after --")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the runs inherit what is ignored
     begin_s = time.monotonic()
     folder = given.output.resolve()
     words = None if given.tiny else given.words
