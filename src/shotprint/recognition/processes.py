@@ -4,6 +4,7 @@ The processes are forked, so that they begin at once and share the networks that
 where that is not possible, and for long recordings, whose sections threads share, see `running`.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,14 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Generic, TypeVar
 
 from shotprint.audio import FoundRecording
-from shotprint.recognition.running import READ_AHEAD_BYTES, Fail, Work, attempt
+from shotprint.recognition.running import (
+    READ_AHEAD_BYTES,
+    Fail,
+    Work,
+    attempt,
+    count_jobs,
+    run_recordings,
+)
 
 MANY = 100
 """Recordings from which on processes are worth their while."""
@@ -101,6 +109,33 @@ class Processes(Generic[T]):
             broken: Future[list[T]] = Future()
             broken.set_exception(error)
             return broken
+
+
+def run_many(
+    recordings: Sequence[FoundRecording], work: Work[T], fail: Fail[T], jobs: int = 0
+) -> Generator[T, None, None]:
+    """Yield the results of recordings in their order: in processes, or as `run_recordings` does.
+
+    What `work` uses must bear a fork: ONNX Runtime does with one thread, PyTorch does not.
+    """
+    jobs = count_jobs(jobs)
+    if not can_fork(recordings, jobs):
+        return run_recordings(recordings, work, fail, jobs)
+    return run_apart(Processes(work, fail, jobs), recordings, (work, fail, jobs))
+
+
+def run_apart(
+    processes: Processes[T],
+    recordings: Sequence[FoundRecording],
+    otherwise: tuple[Work[T], Fail[T], int],
+) -> Generator[T, None, None]:
+    """Yield results of processes, and when one dies the rest by `run_recordings`."""
+    with contextlib.closing(processes.run(recordings)) as results:
+        for place, result in enumerate(results):
+            if result is None:  # a process died: threads do the rest
+                yield from run_recordings(recordings[place:], *otherwise)
+                return
+            yield result
 
 
 def _collect(n: int, future: "Future[list[T]]") -> "list[T] | list[None]":

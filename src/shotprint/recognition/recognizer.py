@@ -1,6 +1,5 @@
 """Every shot of a recording recognised, and one answer a recording: the shots' average."""
 
-import contextlib
 import dataclasses
 import functools
 import os
@@ -23,7 +22,7 @@ from shotprint.recognition.journal import Journal
 from shotprint.recognition.judgement import explain_unusual, join_traits
 from shotprint.recognition.listening import listen, take_clips
 from shotprint.recognition.model import Floats, Model, OnnxModel
-from shotprint.recognition.processes import Processes, can_fork
+from shotprint.recognition.processes import Processes, can_fork, run_apart
 from shotprint.recognition.results import (
     CombinedResult,
     DetectorIdentity,
@@ -158,17 +157,8 @@ class Recognizer:
             return self._answer(recording, sha256, run)
 
         processes = Processes(work, to_failure, jobs, begin)
-
-        def yield_all() -> Generator[RecordingResult, None, None]:
-            with contextlib.closing(processes.run(recordings)) as results:
-                for place, result in enumerate(results):
-                    if result is None:  # a process died: threads do the rest
-                        rest = recordings[place:]
-                        yield from run_recordings(rest, self._recognize, to_failure, jobs)
-                        return
-                    yield self._keep(result)
-
-        return yield_all()
+        answers = run_apart(processes, recordings, (self._recognize, to_failure, jobs))
+        return (self._keep(result) for result in answers)
 
     def _keep(self, result: RecordingResult) -> RecordingResult:
         """Take the answer from the journal, or add it there."""
