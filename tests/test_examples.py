@@ -79,7 +79,7 @@ PAGES_RUN = {
         "shotprint detect guns9 --format json -o detector/shots.json"
     ),
     "docs/training.md": Page(),
-    "docs/tutorials/examiner.md": Page("matplotlib", None),
+    "docs/tutorials/examiner.md": Page("cryptography", None),
     "docs/tutorials/integrator.md": Page("matplotlib", None),
     "docs/tutorials/researcher.md": Page(before=None),
 }
