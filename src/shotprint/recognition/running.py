@@ -85,7 +85,8 @@ def run_recordings(
         ThreadPoolExecutor(jobs) as workers,
         ThreadPoolExecutor(READERS) as readers,
     ):
-        run = Run(check, workers, max(2, 2 * jobs // max(1, min(jobs, len(recordings)))))
+        n_ahead = max(2, 2 * jobs // max(1, min(jobs, len(recordings))))
+        run = Run(check, workers, n_ahead) if jobs > 1 else Run(check)
         try:
             for recording in recordings:
                 ahead = readers.submit(_read_ahead, recording, check)
