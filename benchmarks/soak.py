@@ -86,8 +86,8 @@ def format_page(soak: Soak, outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Soak, print the tables, and return 1 where anything was wrong."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True, help="a new folder")
     parser.add_argument("--files", type=int, default=100_000)
@@ -95,7 +95,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=16, help="runs that are ended at work")
     parser.add_argument("--tiny", action="store_true", help="a model that answers in no time")
     parser.add_argument("words", nargs="*", help="options of recognize, after --")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Soak, print the tables, and return 1 where anything was wrong."""
+    given = parse(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the runs inherit what is ignored
     begin_s = time.monotonic()
     folder = given.output.resolve()

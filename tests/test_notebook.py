@@ -84,6 +84,8 @@ def test_notebook_shows_table_and_picture(recognition):
     assert html.count("<tr>") == 1 + len(recognition)
     assert "data:image/png;base64,iVBOR" in html
     assert recognition[0].label in html
+    lines = repr(recognition).splitlines()  # in a console
+    assert [line.split("   ")[0] for line in lines] == [result.path for result in recognition]
 
 
 def test_a_failure_is_an_answer(tmp_path, toy_model):

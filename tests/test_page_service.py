@@ -1,6 +1,7 @@
 """The page with its service, end to end in a real browser, on recordings of real shots."""
 
 import re
+import runpy
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 HOSTILE = "<img src=x onerror=alert(1)>.flac"
 WAIT_MS = 60_000
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +191,17 @@ def test_a_phone_needs_no_scrolling_sideways(open_recording, scheme) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_charts_can_be_read_on_a_phone(open_recording) -> None:
+    page = open_recording(viewport={"width": 390, "height": 800})
+    page.keyboard.press("c")
+    page.keyboard.press("j")
+    page.get_by_role("heading", name="Shot 2").wait_for()
+    page.keyboard.press("c")
+    page.get_by_role("heading", name="Two shots").wait_for()
+    letters = page.locator(".chart text:not(:empty)").all()
+    assert min(letter.bounding_box()["height"] for letter in letters) > 10  # pixels
+
+
 def test_the_models_page_shows_the_card(browser, service) -> None:
     page = browser.new_page()
     page.goto(f"{service.url}#/models")
@@ -199,6 +212,22 @@ def test_the_models_page_shows_the_card(browser, service) -> None:
     wait_until(page, "[...document.images].every((image) => image.naturalWidth > 0)")
     assert page.locator(".pictures img").count() == 3
     page.close()
+
+
+def test_pictures_of_the_documents_show_this_page(browser, service, shared, tmp_path) -> None:
+    """Taken again, they differ from those in docs by no more than the hour of the report."""
+    image = pytest.importorskip("matplotlib.image")
+    names = runpy.run_path(str(PICTURES / "page.py"))
+    guns = shared / "data" / "guns9"
+    recordings = [guns / "AK-47" / "1 (12).flac", guns / "MP5" / "8 (1).flac"]
+    page = browser.new_page()
+    names["take_all"](page, service.url, tmp_path, recordings)
+    page.close()
+    for name in names["HEIGHTS"]:
+        kept, again = (image.imread(folder / f"{name}.png") for folder in (PICTURES, tmp_path))
+        assert kept.shape == again.shape, name
+        share = (abs(kept - again).max(axis=-1) > 0.1).mean()
+        assert share < 0.01, f"{name}: {share:.2%} of it is new; see docs/pictures/page.py"
 
 
 def test_a_killed_service_is_noticed_and_its_job_goes_on(browser, service, tmp_path) -> None:

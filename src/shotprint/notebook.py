@@ -174,6 +174,12 @@ class Recognition(Sequence[RecordingResult]):
             **{f"p_{label}": found.get(label) for label in self.results.model.labels},
         }
 
+    def __repr__(self) -> str:
+        """Return what a console shows: a line a recording."""
+        lines = ["   ".join(_list_cells(result)) for result in self.results.recordings[:MAX_ROWS]]
+        more = [f"{len(self) - MAX_ROWS} more recordings"] if len(self) > MAX_ROWS else []
+        return "\n".join(lines + more)
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a table, warnings, and the first recording's picture."""
         rows = [_format_row(_list_cells(result)) for result in self.results.recordings[:MAX_ROWS]]

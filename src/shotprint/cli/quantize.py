@@ -15,7 +15,7 @@ def quantize(
     output: Annotated[Path, typer.Option("--output", "-o", help="The smaller file (.onnx).")],
     precision: Annotated[
         Precision,
-        typer.Option(help="float16: half of the size; int8: layers in bytes, calibrated."),
+        typer.Option(help="float16: two bytes a weight; int8: layers in bytes, calibrated."),
     ] = Precision.INT8,
 ) -> None:
     """Write a model or detector with smaller numbers.

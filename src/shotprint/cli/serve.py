@@ -53,7 +53,7 @@ def serve(
     key_password_file: options.KeyPasswordFile = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
 ) -> None:
-    """Open the page in the browser, and serve the HTTP API, on this machine only.
+    """Open the page in the browser, and serve the HTTP API; for this machine, without --host.
 
     Ends with Ctrl-C; what runs is queued again, and everything is kept in --data.
     """

@@ -1,6 +1,7 @@
 """From a case to the blocks of its report: what stands where, in the words of a language."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from shotprint.calibration import NO_CALIBRATION
 from shotprint.decisions import INCONCLUSIVE, NOT_A_GUNSHOT, UNKNOWN_GUN, Decision
@@ -490,7 +491,7 @@ class Document:
         yield Table(list(self.texts.glossary.items()), widths=(1, 3))
 
     def _name(self, exhibit: Exhibit) -> str:
-        name = printable(exhibit.path.name)
+        name = printable(Path(exhibit.result.path).name)
         return self._say("exhibit_name", number=exhibit.number, name=name)
 
     def _number(self, exhibit: Exhibit) -> str:

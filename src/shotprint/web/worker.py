@@ -22,6 +22,7 @@ from shotprint.opening import open_detector, open_model
 from shotprint.recognition import RecognitionSettings, Recognizer, RecordingResult
 from shotprint.recognition.journal import list_recording
 from shotprint.recognition.likelihoods import find_calibration, rate_recording
+from shotprint.recognition.running import to_failure
 from shotprint.verbal import VerbalScale, read_scale
 from shotprint.web.sounds import write_playback
 
@@ -62,8 +63,9 @@ def serve(connection: Connection, settings: WorkerSettings) -> None:
             try:
                 answer = answerer.answer(task, lambda done: connection.send(("progress", done)))
                 connection.send(("done", answerer.setup, answerer.head, answer))
-            except (ShotprintError, RecordingError) as error:
-                connection.send(("failed", str(error)))
+            except ShotprintError as error:
+                found = FoundRecording(str(task.path), task.name)
+                connection.send(("failed", to_failure(found, str(error), None).error))
             except MemoryError:
                 connection.send(("failed", _tell_memory(settings.memory_mb)))
 

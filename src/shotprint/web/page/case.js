@@ -131,7 +131,7 @@ class CaseView {
       : h("a", { href: recordingLink(this.entry.id, recording.id) }, recording.name);
     const format = recording.sample_rate_hz ? `${recording.sample_rate_hz} Hz, ${recording.channels} ch` : "–";
     return h("tr", { "data-job": job?.id }, h("td", {}, name), h("td", {}, showJob(job, () => this.cancel(job))),
-      h("td", {}, clock(recording.duration_s, 1)), h("td", {}, recording.n_shots ?? "–"), h("td", {}, format),
+      h("td", {}, clock(recording.duration_s, 1)), h("td", {}, recording.n_shots ?? "–"), h("td", { class: "number" }, format),
       h("td", {}, h("code", { title: recording.sha256 }, (recording.sha256 ?? "").slice(0, 12))));
   }
 

@@ -6,7 +6,6 @@ import { ratios } from "./detail.js";
 import { h, svg } from "./dom.js";
 
 const MOST_MS = 120; // from the lead-in on: what follows is the place, more than the gun
-const WIDTH = 900;
 const HEIGHT = 240;
 const LEFT = 44;
 const RIGHT = 20;
@@ -35,17 +34,21 @@ function describe(entry, mark) {
   return { recording, text: `${known?.name ?? recording}, shot ${/^m\d+$/.test(shot) ? Number(shot.slice(1)) + 1 : shot}` };
 }
 
+/** As wide as a narrow screen, so that letters keep their size there. */
+const chartWidth = () => Math.min(900, Math.max(280, innerWidth - 50));
+
 /** Draw curves [[x, y], …] over each other; dashes tell them apart as well as colours. */
 function chart(curves, { x, y, name }) {
+  const width = chartWidth();
   const place = ([low, high], from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
-  const right = place([x.from, x.to], LEFT, WIDTH - RIGHT);
+  const right = place([x.from, x.to], LEFT, width - RIGHT);
   const up = place([y.from, y.to], HEIGHT - BOTTOM, 8);
   const line = (points) => points.map(([px, py], i) => `${i ? "L" : "M"}${right(px).toFixed(1)} ${up(Math.max(y.from, Math.min(y.to, py))).toFixed(1)}`).join("");
   const ticks = (axis) => axis.ticks.filter((value) => value >= axis.from && value <= axis.to);
-  return svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": name },
+  return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": name },
     ticks(x).map((value) => [svg("path", { class: "grid", d: `M${right(value)} 8V${HEIGHT - BOTTOM}` }), svg("text", { x: right(value), y: HEIGHT - 12, "text-anchor": "middle" }, x.show(value))]),
-    ticks(y).map((value) => [svg("path", { class: "grid", d: `M${LEFT} ${up(value)}H${WIDTH - RIGHT}` }), svg("text", { x: LEFT - 6, y: up(value) + 4, "text-anchor": "end" }, String(value))]),
-    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 1, "text-anchor": "end" }, x.title), svg("text", { x: 2, y: 12 }, y.title),
+    ticks(y).map((value) => [svg("path", { class: "grid", d: `M${LEFT} ${up(value)}H${width - RIGHT}` }), svg("text", { x: LEFT - 6, y: up(value) + 4, "text-anchor": "end" }, String(value))]),
+    svg("text", { x: width - RIGHT, y: HEIGHT - 1, "text-anchor": "end" }, x.title), svg("text", { x: LEFT + 4, y: 20 }, y.title),
     curves.map((points, i) => svg("path", { class: `curve s${i}`, d: line(points) })));
 }
 
@@ -56,7 +59,7 @@ function waveforms({ a, b, lag_s: lag }) {
   };
   const curves = [curve(a, 0), curve(b, lag ?? 0)];
   const to = Math.max(...curves.map((points) => points.at(-1)?.[0] ?? 1));
-  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((s) => to / s <= 12) ?? 1000;
+  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((s) => to / s <= Math.min(12, chartWidth() / 50)) ?? 1000;
   return chart(curves, { name: "Waveforms of both shots", x: { from: 0, to, ticks: range(0, to, step), show: String, title: "ms" }, y: { from: -1, to: 1, ticks: [-1, 0, 1], title: "" } });
 }
 
