@@ -146,10 +146,14 @@ def get_pid(hand: Any) -> int:
     return ray.get(hand.actor.__ray_call__.remote(lambda _: os.getpid()))
 
 
-def test_the_same_bytes_as_without_ray(cluster, archive, options, tmp_path, monkeypatch) -> None:
+def test_the_same_bytes_as_without_ray(
+    cluster, archive, toy_model, options, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(archive.parent)  # workers are elsewhere
     monkeypatch.setattr("shotprint.cluster.output.ROWS_A_GROUP", 6)
     monkeypatch.setattr("shotprint.cluster.output.GROUPS_A_PART", 3)
-    common = ("recognize", archive, archive / "shot1.wav", "absent.wav", *options)
+    paths = (archive.name, archive / "shot1.wav", "absent.wav")
+    common = ("recognize", *paths, *options, "--model", os.path.relpath(toy_model))
     without = run(*common, "--format", "parquet", "-o", tmp_path / "l", expect=1)
     result = run(*common, "--engine", "ray", "-o", tmp_path / "r", expect=1)
     assert list(read_bytes(tmp_path / "l")) == ["part-00000.parquet", "part-00001.parquet"]
@@ -157,7 +161,7 @@ def test_the_same_bytes_as_without_ray(cluster, archive, options, tmp_path, monk
     failures = [line for line in without.stderr.splitlines() if ": warning: " not in line][:-1]
     assert len(failures) == 3
     assert sorted(result.stderr.splitlines()[:-1]) == sorted(failures)
-    assert "25 of 28 recordings recognised" in result.stderr
+    assert "26 of 29 recordings recognised" in result.stderr
     assert not (tmp_path / "r.journal").exists()
 
 

@@ -80,7 +80,7 @@ def test_a_folder_is_listed_as_without_a_cluster(tmp_path: Path) -> None:
     paths = [str(tmp_path), str(tmp_path / "a" / "shot2.wav"), "absent.wav"]
     items, found = list_work(paths), find_recordings(paths)
     assert [(i.place, i.name, i.error) for i in items] == [
-        (str(f.path), f.name, f.error) for f in found
+        (str(f.path.absolute()), f.name, f.error) for f in found
     ]
     first = tmp_path / "a" / "shot2.wav"
     assert (items[0].size_bytes, items[0].version) == (11, str(first.stat().st_mtime_ns))

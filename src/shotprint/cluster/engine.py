@@ -123,7 +123,8 @@ def connect(cluster: Cluster) -> Iterator[Any]:
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ShotprintError(
-            f"no Ray at {cluster.address} ({reason}); start one, or name it"
+            f"no Ray at {cluster.address} ({reason}); start one, or name it; if it asks for a "
+            "token, set RAY_AUTH_MODE=token"
         ) from None
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -171,7 +172,7 @@ class Driver:
     ) -> None:
         self.n_lost = self.n_found = 0
         self._ray, self._items, self._journal = ray, items, journal
-        self._setup, self._described = setup, described
+        self._setup, self._described = setup.to_absolute(), described
         self._actor = ray.remote(**ACTOR)(Worker)
         self._events: queue.SimpleQueue[tuple[_Hand, str, Any]] = queue.SimpleQueue()
         self._hands: list[_Hand] = []
