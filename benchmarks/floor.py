@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import soundfile
 
 from benchmarks.work import DURATION_S, make_clip
@@ -24,9 +23,11 @@ from shotprint.audio import resample
 from shotprint.detection.facts import DETECTOR
 from shotprint.detection.judging import CLIP_SAMPLES
 from shotprint.detection.model import INPUT, IS_CLIP
+from shotprint.inference import import_runtime
 from shotprint.recognition import OnnxModel
 from shotprint.weights import shipped_detector, shipped_model
 
+onnxruntime = import_runtime()
 COUNTED = frozenset({"Conv", "Gemm", "MatMul"})
 NOT_COUNTED = frozenset(
     {"ConvTranspose", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}

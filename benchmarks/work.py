@@ -19,22 +19,32 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # NumPy reads it when it is imported
 
 import numpy as np
 
-SHOTS_S = (0.2, 0.6, 1.15, 1.6)  # of the last two, the clips are moved to the same place
 RATE_HZ = 48000
 DURATION_S = 2.0
+SHOT_AT_S = 0.3
 
 
-def write_recordings(folder: str, n: int) -> None:
-    """Write two-second stereo recordings at 48 kHz of four shots, all of them different."""
-    from shotprint.audio import write_wav
+def write_recordings(folder: str, n: int, shots: str) -> None:
+    """Write two-second stereo recordings at 48 kHz of a shot each, all of them different.
 
-    t_s = np.arange(round(DURATION_S * RATE_HZ)) / RATE_HZ
-    after_s = t_s - np.array(SHOTS_S)[:, None]
-    envelope = (np.exp(-np.maximum(after_s, 0) / 0.04) * (after_s >= 0)).sum(axis=0)
+    Parameters
+    ----------
+    shots : folder of recordings by ``shotprint simulate``
+    """
+    from shotprint.audio import read, write_wav
+
+    sources = sorted(Path(shots).rglob("*.wav"))
+    n_samples = round(DURATION_S * RATE_HZ)
     for seed in range(n):
-        noise = np.random.default_rng(seed).standard_normal((2, len(t_s)), np.float32)
-        shots = (0.15 * envelope + 1e-3).astype(np.float32) * noise
-        write_wav(Path(folder) / f"shots{seed:04d}.wav", shots, RATE_HZ)
+        rng = np.random.default_rng(seed)
+        source = sources[seed * len(sources) // n]
+        shot = read(source, sample_rate_hz=RATE_HZ).waveform[0]
+        shot /= np.abs(shot).max()
+        place = round((SHOT_AT_S + rng.uniform(0, 0.2)) * RATE_HZ)
+        recording = 3e-4 * rng.standard_normal((2, n_samples), np.float32)
+        part = shot[: n_samples - place]
+        recording[:, place : place + len(part)] += rng.uniform(0.5, 0.9, (2, 1)) * part
+        write_wav(Path(folder) / f"shot{seed:04d}.wav", recording.astype(np.float32), RATE_HZ)
 
 
 def time_model(path: str, threads: int, n: int) -> float:

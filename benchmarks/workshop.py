@@ -19,8 +19,6 @@ CORES = 2
 N_RECORDINGS = 400
 N_FEW = 20
 N_ROUNDS = 3
-THRESHOLD = "0.001"
-"""Bursts of noise are not what the detector was made for: all candidates are shots."""
 LONG_S, RATE_HZ = 600.0, 48000
 
 
@@ -49,7 +47,8 @@ class Workshop:
         """Folder of `N_RECORDINGS` recordings."""
         say(f"making {N_RECORDINGS} recordings")
         folder = self.folder / "recordings" / "gun"
-        work("work.write_recordings", folder=str(folder), n=N_RECORDINGS)
+        arguments = {"folder": str(folder), "n": N_RECORDINGS, "shots": str(self.simulated)}
+        work("work.write_recordings", **arguments)
         return folder
 
     def few(self, n: int) -> list[str]:
@@ -94,7 +93,7 @@ class Workshop:
 
     def recognize(self, n: int, form: str = "csv") -> list[str]:
         """Return the command that recognises the first `n` recordings."""
-        options = ["--jobs", str(CORES), "--format", form, "--threshold", THRESHOLD]
+        options = ["--jobs", str(CORES), "--format", form]
         return [str(SHOTPRINT), "recognize", *options, *self.few(n)]
 
     @functools.cached_property

@@ -1,7 +1,10 @@
 """Recognition: one answer a recording, whatever its length, and none for what is no recording."""
 
 import dataclasses
+import hashlib
+import os
 import re
+import threading
 import time
 import tracemalloc
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from shotprint.audio import find_recordings, read, resample, write_wav
+from shotprint.audio import FoundRecording, find_recordings, read, resample, write_wav
 from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames, place_clips
 from shotprint.detection import DetectedShot, Detector, Listening, OnnxDetector, Section
 from shotprint.errors import OutputError, ShotprintError
@@ -18,6 +21,7 @@ from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.listening import BLOCK_S, listen
 from shotprint.recognition.recognizer import NO_SHOT
+from shotprint.recognition.running import run_recordings
 from shotprint.recognition.shots import average, cut_shots
 from shotprint.weights import shipped_model
 from toy import TOY_LABELS, make_shot, write_bursts, write_shots, write_toy_detector
@@ -435,6 +439,33 @@ class Slow(LoudnessModel):
         self.n_run += 1
         time.sleep(0.05)
         return super().run(waveforms)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_recordings_are_read_ahead(tmp_path):
+    """While the first one is worked on, the fourth is read: who fills its pipe gets rid of it."""
+    paths = [tmp_path / f"{n}.wav" for n in range(4)]
+    is_read = threading.Event()
+
+    def fill(path):
+        path.write_bytes(b"sound")
+        if path == paths[3]:
+            is_read.set()
+
+    for path in paths:
+        os.mkfifo(path)
+        threading.Thread(target=fill, args=(path,), daemon=True).start()
+
+    def work(recording, sha256, run):
+        assert is_read.wait(10)
+        return sha256
+
+    def fail(recording, error, sha256):  # a pipe that is written to is another file afterwards
+        return sha256 if "changed" in error else error
+
+    found = [FoundRecording(str(path), path.name) for path in paths]
+    expected = hashlib.sha256(b"sound").hexdigest()
+    assert list(run_recordings(found, work, fail, jobs=1)) == [expected] * 4
 
 
 def test_whoever_stops_asking_does_not_wait_for_the_rest(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it looks into /proc")
 def test_every_file_counts_once(tmp_path: Path) -> None:
-    from benchmarks.soak import ERRORS, GONE, format_page, soak_folder
+    from benchmarks.soak import format_page, soak_folder
+    from benchmarks.soaking.folder import ERRORS, GONE
 
     soak, outcomes = soak_folder(tmp_path / "soak", 200, 7, 4, None)
     page = format_page(soak, outcomes)

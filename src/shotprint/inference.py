@@ -1,5 +1,6 @@
 """Opening the model files of shotprint in ONNX Runtime; what they state of themselves."""
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,19 @@ class Precision(StrEnum):
 
     FLOAT16 = "float16"
     INT8 = "int8"
+
+
+def import_runtime() -> Any:
+    """Return ONNX Runtime, which is told to tell nobody of its use.
+
+    From version 1.29 it notes what models are opened, and on what machine, and sends that to its
+    makers; evidence is nobody's business. It must be told before it is imported.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # for whoever imported it before
+    return onnxruntime
 
 
 def open_session(path: Path, threads: int, device: str = "cpu") -> tuple[Any, str]:
@@ -37,8 +51,7 @@ def open_session(path: Path, threads: int, device: str = "cpu") -> tuple[Any, st
     """
     if not path.is_file():
         raise ShotprintError(f"there is no file {path}; expected a model (.onnx)")
-    import onnxruntime
-
+    onnxruntime = import_runtime()
     kind, number = parse_device(device)
     has_cuda = _ON_CUDA in onnxruntime.get_available_providers()
     if kind == "cuda" and not has_cuda:

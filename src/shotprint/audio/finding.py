@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def _find_below(folder: Path, name: str) -> list[FoundRecording]:
         shown = os.path.join(name, below.relative_to(folder)) if below != folder else name  # noqa: PTH118
         errors.append(_not_found(below, shown, f"the folder cannot be read ({error.strerror})"))
 
-    files: list[str] = []  # below the folder
+    tree: dict[str, tuple[list[str], set[str]]] = {}  # below the folder → recordings, folders
     entered: set[Path] = set()
     for where, subfolders, names in os.walk(folder, onerror=note, followlinks=True):
         below = os.path.relpath(where, folder)
@@ -102,12 +102,25 @@ def _find_below(folder: Path, name: str) -> list[FoundRecording]:
             and each != "__MACOSX"
             and (Path(where) / each).resolve() not in entered
         )
-        files += [os.path.join(below, each) for each in names if is_recording_name(each)]  # noqa: PTH118
-    files.sort(key=lambda file: [natural_key(part) for part in Path(file).parts])
-    found = [_found(os.path.join(folder, file), os.path.join(name, file)) for file in files]  # noqa: PTH118
+        tree[below] = [each for each in names if is_recording_name(each)], set(subfolders)
+    found = [
+        _found(os.path.join(folder, file), os.path.join(name, file))  # noqa: PTH118
+        for file in _sort_tree(tree, "")
+    ]
     if not found and not errors:
         errors = [_not_found(folder, name, "the folder holds no recordings")]
     return [*found, *errors]
+
+
+def _sort_tree(tree: Mapping[str, tuple[list[str], set[str]]], below: str) -> Iterator[str]:
+    """Yield the files in order, folder after folder: keys of 100,000 at once fill the memory."""
+    names, folders = tree.get(below, ([], set()))
+    for each in sorted([*names, *folders], key=natural_key):
+        file = os.path.join(below, each)  # noqa: PTH118
+        if each in folders:
+            yield from _sort_tree(tree, file)
+        else:
+            yield file
 
 
 def is_recording_name(name: str) -> bool:

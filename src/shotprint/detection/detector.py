@@ -22,7 +22,7 @@ PIECE_SAMPLES = 500 * STEP_SAMPLES
 """8 s at the detector's rate: longer pieces are hardly faster and need more memory."""
 BACK_SAMPLES, AHEAD_SAMPLES = 132 * STEP_SAMPLES, 63 * STEP_SAMPLES
 """How far around a piece the network hears: 2.11 s and 1.01 s."""
-BATCH = 8
+BATCH = 4
 """Clips of candidates rated at once: more are no faster and need more memory."""
 
 BLOCK_S = 5.0

@@ -14,7 +14,7 @@ import itertools
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +195,20 @@ def _find_echo(
     return float(support.max(initial=0.0))
 
 
+class _Plan(NamedTuple):
+    """Trees in an order in which each node stands behind those below it.
+
+    feature, limit: of the nodes that ask; leaves: scores of the others, which follow them; levels:
+    where what is left and right of nodes stands, level after level; roots: where trees begin.
+    """
+
+    feature: NDArray[np.int16]
+    limit: Floats
+    leaves: Floats
+    levels: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+    roots: NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False)
 class Judge:
     """Boosted trees: evidence in, log-odds of a shot out.
@@ -218,33 +232,49 @@ class Judge:
         unknown : a kind of evidence that was not gathered; the log-odds are then the most that
             there could be, whatever it is
         """
-        values = np.broadcast_to(self.nodes["value"], (len(evidence), len(self.nodes))).copy()
-        for places, left, right in self._levels:
-            feature, limit = self.nodes["feature"][places], self.nodes["value"][places]
-            low, high = values[:, left], values[:, right]
-            result = np.where(evidence[:, feature] <= limit, low, high)
-            if unknown is not None:
-                is_unknown = feature == unknown
-                result[:, is_unknown] = np.maximum(low[:, is_unknown], high[:, is_unknown])
-            values[:, places] = result
-        scores: NDArray[np.float64] = self.baseline + values[:, self.roots].sum(
+        plan = self._plan
+        goes_left = evidence.take(plan.feature, axis=1) <= plan.limit
+        is_unknown = plan.feature == (-1 if unknown is None else unknown)
+        values = np.empty((len(evidence), len(self.nodes)), np.float32)
+        values[:, len(plan.feature) :] = plan.leaves
+        begin = 0
+        for left, right in plan.levels:
+            level = slice(begin, begin + len(left))
+            low, high = values.take(left, axis=1), values.take(right, axis=1)
+            best = np.where(goes_left[:, level], low, high)
+            if (both := is_unknown[level]).any():
+                best[:, both] = np.maximum(low[:, both], high[:, both])
+            values[:, level] = best
+            begin = level.stop
+        scores: NDArray[np.float64] = self.baseline + values.take(plan.roots, axis=1).sum(
             axis=1, dtype=np.float64
         )
         return scores
 
     @functools.cached_property
-    def _levels(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-        """Return the nodes that ask, those nearest to the leaves first, with left and right."""
+    def _plan(self) -> "_Plan":
+        """Return the nodes that ask, those nearest to the leaves first, then the leaves."""
         n_nodes = len(self.nodes)
         first = np.repeat(self.roots, np.diff(np.append(self.roots, n_nodes)))
         left, right = first + self.nodes["left"], first + self.nodes["right"]
         asks = self.nodes["feature"] >= 0
-        levels, places = [], self.roots[asks[self.roots]]
+        levels: list[NDArray[np.int64]] = []
+        places = self.roots[asks[self.roots]]
         while len(places):
-            levels.append((places, left[places], right[places]))
+            levels.insert(0, places)
             below = np.concatenate([left[places], right[places]])
             places = below[asks[below]]
-        return levels[::-1]
+        asking = np.concatenate([np.zeros(0, np.int64), *levels])
+        leaves = np.flatnonzero(~asks)
+        place = np.empty(n_nodes, np.int64)
+        place[np.concatenate([asking, leaves])] = np.arange(n_nodes)
+        return _Plan(
+            feature=self.nodes["feature"][asking],
+            limit=self.nodes["value"][asking],
+            leaves=self.nodes["value"][leaves],
+            levels=[(place[left[level]], place[right[level]]) for level in levels],
+            roots=place[self.roots],
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""

@@ -114,7 +114,7 @@ class OnnxDetector:
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1, device: str = "cpu") -> None:
         path = Path(path)
-        self._session, _ = open_session(path, threads, device)
+        self._session, self.device = open_session(path, threads, device)
         try:
             self.metadata = DetectorMetadata.from_json(read_metadata_text(self._session, path))
         except ShotprintError as error:

@@ -3,7 +3,8 @@
 from collections.abc import Generator, Sequence
 
 from shotprint.audio import FoundRecording
-from shotprint.detection import Detector, Listening
+from shotprint.detection import Detector, Listening, OnnxDetector
+from shotprint.recognition.processes import run_many
 from shotprint.recognition.recognizer import identify
 from shotprint.recognition.results import Detections, RecordingResult
 from shotprint.recognition.running import Run, run_recordings, to_failure
@@ -25,7 +26,8 @@ def find_all(
     def work(recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
         return search(recording, sha256, run, detector, listening)
 
-    return run_recordings(recordings, work, to_failure, jobs)
+    is_onnx = isinstance(detector.model, OnnxDetector) and detector.model.device == "cpu"
+    return (run_many if is_onnx else run_recordings)(recordings, work, to_failure, jobs)
 
 
 def search(

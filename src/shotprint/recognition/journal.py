@@ -141,6 +141,10 @@ class Journal:
                 f"{self.path} is damaged ({error}); leave out --resume to begin anew"
             ) from None
 
+    def holds(self, sha256: str) -> bool:
+        """Tell whether there is an answer for a recording of these bytes; works when closed."""
+        return bytes.fromhex(sha256) in self._recordings
+
     def find_recording(self, sha256: str) -> RecordingResult | None:
         """Return the answer for a recording of these bytes, if there is one."""
         place = self._recordings.get(bytes.fromhex(sha256))

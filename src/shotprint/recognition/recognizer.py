@@ -21,7 +21,8 @@ from shotprint.recognition.enrolment import EnrolledGuns
 from shotprint.recognition.journal import Journal
 from shotprint.recognition.judgement import explain_unusual, join_traits
 from shotprint.recognition.listening import listen, take_clips
-from shotprint.recognition.model import Floats, Model
+from shotprint.recognition.model import Floats, Model, OnnxModel
+from shotprint.recognition.processes import Processes, can_fork, run_apart
 from shotprint.recognition.results import (
     CombinedResult,
     DetectorIdentity,
@@ -29,7 +30,14 @@ from shotprint.recognition.results import (
     RecordingResult,
     Results,
 )
-from shotprint.recognition.running import Run, attempt, run_recordings, to_failure
+from shotprint.recognition.running import (
+    Run,
+    attempt,
+    count_jobs,
+    look_at,
+    run_recordings,
+    to_failure,
+)
 from shotprint.recognition.shots import (
     AnsweredShot,
     answer,
@@ -115,7 +123,8 @@ class Recognizer:
         sha256 : of its bytes, where that is known
         """
         found = FoundRecording(os.fspath(path), name or os.fspath(path))
-        return attempt(found, self._recognize, to_failure, sha256=sha256)
+        look = functools.partial(look_at, sha256=sha256)
+        return attempt(found, self._recognize, to_failure, look=look)
 
     def recognize(
         self, recordings: Sequence[FoundRecording]
@@ -123,8 +132,45 @@ class Recognizer:
         """Yield the results of many recordings in their order, several worked on at a time.
 
         Whoever stops asking (or is interrupted) waits for no more than the block of a recording.
+        Many short recordings are worked on in processes, see `recognition.processes`.
         """
-        return run_recordings(recordings, self._recognize, to_failure, self.settings.jobs)
+        jobs = count_jobs(self.settings.jobs)
+        is_onnx = isinstance(self.model, OnnxModel) and self.model.device == "cpu"
+        if is_onnx and can_fork(recordings, jobs):
+            return self._recognize_apart(recordings, jobs)
+        return run_recordings(recordings, self._recognize, to_failure, jobs)
+
+    def _recognize_apart(
+        self, recordings: Sequence[FoundRecording], jobs: int
+    ) -> Generator[RecordingResult, None, None]:
+        """Recognise in processes; this one alone writes the journal."""
+        journal = self.journal
+
+        def begin() -> None:
+            if journal:
+                journal.close()
+            self.journal = None
+
+        def work(recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
+            if journal and journal.holds(sha256):
+                return RecordingResult(recording.name, sha256)
+            return self._answer(recording, sha256, run)
+
+        processes = Processes(work, to_failure, jobs, begin)
+        answers = run_apart(processes, recordings, (self._recognize, to_failure, jobs))
+        return (self._keep(result) for result in answers)
+
+    def _keep(self, result: RecordingResult) -> RecordingResult:
+        """Take the answer from the journal, or add it there."""
+        if not self.journal or result.error is not None or result.sha256 is None:
+            return result
+        if not result.candidates:
+            done = self.journal.find_recording(result.sha256)
+            assert done is not None
+            return dataclasses.replace(done, path=result.path)
+        if not self.journal.holds(result.sha256):
+            self.journal.add_recording(result)
+        return result
 
     def collect(
         self, results: Sequence[RecordingResult], combined: CombinedResult | None = None
@@ -225,6 +271,8 @@ class Recognizer:
             answer(shot.log_probabilities[None], shot.traits[None], metadata, level)
             for shot in shots
         ]
+        whole = answers[0] if len(shots) == 1 else None
+        whole = whole or answer(log_probabilities, traits, metadata, level)
         resemblance = metadata.judge.compare(traits) if metadata.judge else None
         warnings += explain_unusual(resemblance or {})
         found, bursts = to_results([shot.detected for shot in shots], answers)
@@ -233,7 +281,7 @@ class Recognizer:
             path=recording.name,
             sha256=sha256,
             **{**vars(heard), "warnings": (*heard.warnings, *warnings)},
-            **answer(log_probabilities, traits, metadata, level).fields,
+            **whole.fields,
             resemblance=resemblance,
             guns=guns,
             enrolled=self.enrolled.rate(embeddings) if self.enrolled else None,

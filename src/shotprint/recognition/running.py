@@ -1,6 +1,7 @@
 """Many recordings at a time; what goes wrong with one stops no other."""
 
 import dataclasses
+import functools
 import os
 import threading
 from collections import deque
@@ -8,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shotprint.audio import FoundRecording
 from shotprint.errors import OutputError, RecordingError
@@ -16,6 +17,10 @@ from shotprint.files import compute_sha256
 from shotprint.recognition.results import RecordingResult
 
 MAX_JOBS = 16
+READERS = 8
+"""Recordings that are read ahead at the same time, so that a slow disk keeps no core waiting."""
+READ_AHEAD_BYTES = 1 << 26
+"""Longer recordings are not read ahead: they would push each other out of the page cache."""
 
 T = TypeVar("T")
 
@@ -41,6 +46,14 @@ class Run:
     ahead: int = 1
 
 
+class Seen(NamedTuple):
+    """The hash of a file's bytes, and what would be another if it changed while it is read."""
+
+    sha256: str
+    identity: tuple[int, int, int]
+
+
+Look = Callable[[Path], Seen]
 Work = Callable[[FoundRecording, str, Run], T]
 """From a recording, the hash of its bytes and a run to a result; raises RecordingError."""
 Fail = Callable[[FoundRecording, str, str | None], T]
@@ -67,12 +80,19 @@ def run_recordings(
             raise Interrupted
 
     pending: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(jobs) as pool, ThreadPoolExecutor(jobs) as workers:
-        run = Run(check, workers, max(2, 2 * jobs // max(1, min(jobs, len(recordings)))))
+    with (
+        ThreadPoolExecutor(jobs) as pool,
+        ThreadPoolExecutor(jobs) as workers,
+        ThreadPoolExecutor(READERS) as readers,
+    ):
+        n_ahead = max(2, 2 * jobs // max(1, min(jobs, len(recordings))))
+        run = Run(check, workers, n_ahead) if jobs > 1 else Run(check)
         try:
             for recording in recordings:
-                pending.append(pool.submit(attempt, recording, work, fail, run))
-                if len(pending) >= 4 * jobs:
+                ahead = readers.submit(_read_ahead, recording, check)
+                look = functools.partial(_wait, ahead)
+                pending.append(pool.submit(attempt, recording, work, fail, run, look))
+                if len(pending) >= max(4 * jobs, 2 * READERS):
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -87,38 +107,63 @@ def attempt(
     work: Work[T],
     fail: Fail[T],
     run: Run | None = None,
-    sha256: str | None = None,
+    look: Look | None = None,
 ) -> T:
     """Work on one recording; what goes wrong becomes its result.
 
     Parameters
     ----------
-    sha256 : of its bytes, where that is known; None: it is computed
+    look : gives what the file is, see `look_at`
     """
     run = run or Run()
     if recording.error is not None:
         return fail(recording, recording.error, None)
+    seen = None
     try:
         run.check()
-        seen = _identify(recording.path)
+        seen = (look or look_at)(recording.path)
+        identity = seen.identity
 
         def check() -> None:
             run.check()
-            if _identify(recording.path) != seen:
+            if _identify(recording.path) != identity:
                 raise RecordingError("it changed while it was read; repeat when it is complete")
 
-        sha256 = sha256 or compute_sha256(recording.path)
-        result = work(recording, sha256, dataclasses.replace(run, check=check))
+        result = work(recording, seen.sha256, dataclasses.replace(run, check=check))
         check()
         return result
     except (Interrupted, OutputError):
         raise
     except RecordingError as error:
-        return fail(recording, str(error), sha256)
+        return fail(recording, str(error), seen and seen.sha256)
     except OSError as error:
-        return fail(recording, f"it cannot be read ({error.strerror or error})", sha256)
+        text = f"it cannot be read ({error.strerror or error})"
+        return fail(recording, text, seen and seen.sha256)
     except Exception as error:  # noqa: BLE001  # one recording never stops the others
-        return fail(recording, f"unexpected {type(error).__name__}: {error}", sha256)
+        text = f"unexpected {type(error).__name__}: {error}"
+        return fail(recording, text, seen and seen.sha256)
+
+
+def look_at(path: Path, sha256: str | None = None) -> Seen:
+    """Return what a file is; OSError where it cannot be read.
+
+    Parameters
+    ----------
+    sha256 : of its bytes, where that is known
+    """
+    identity = _identify(path)
+    return Seen(sha256 or compute_sha256(path), identity)
+
+
+def _wait(ahead: "Future[Seen | None]", path: Path) -> Seen:
+    return ahead.result() or look_at(path)
+
+
+def _read_ahead(recording: FoundRecording, check: Callable[[], None]) -> Seen | None:
+    """Read a recording, so that it lies in the page cache when it is decoded; None: not now."""
+    check()
+    is_short = recording.error is None and recording.path.stat().st_size <= READ_AHEAD_BYTES
+    return look_at(recording.path) if is_short else None
 
 
 def _identify(path: Path) -> tuple[int, int, int]:

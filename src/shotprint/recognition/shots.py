@@ -47,7 +47,7 @@ from shotprint.recognition.results import (
 )
 from shotprint.recognition.running import Run
 
-BATCH = 4
+BATCH = 2
 """Clips that a model hears at once: more make no recording faster and need more memory."""
 
 RESAMPLING_MARGIN_S = 0.02

@@ -1,0 +1,166 @@
+"""Many short recordings in processes of their own: Python's threads take turns, these do not.
+
+The processes are forked, so that they begin at once and share the networks that are open already;
+where that is not possible, and for long recordings, whose sections threads share, see `running`.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Generic, TypeVar
+
+from shotprint.audio import FoundRecording
+from shotprint.recognition.running import (
+    READ_AHEAD_BYTES,
+    Fail,
+    Work,
+    attempt,
+    count_jobs,
+    run_recordings,
+)
+
+MANY = 100
+"""Recordings from which on processes are worth their while."""
+CHUNK = 4
+"""Recordings that a process is given at a time."""
+
+T = TypeVar("T")
+
+_tasks: list[Callable[[FoundRecording], Any]] = []
+"""In a process that was forked: what it does with a recording."""
+
+
+def can_fork(recordings: Sequence[FoundRecording], jobs: int) -> bool:
+    """Tell whether `Processes` can and should work on these.
+
+    Not beside other threads: what one of them holds at a fork is held for ever in the child.
+    """
+    return (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and jobs > 1
+        and len(recordings) >= MANY
+        and not any(map(_is_long, recordings))
+    )
+
+
+def _is_long(recording: FoundRecording) -> bool:
+    try:
+        return recording.error is None and recording.path.stat().st_size > READ_AHEAD_BYTES
+    except OSError:
+        return False  # whoever reads it says why it cannot be read
+
+
+class Processes(Generic[T]):
+    """Forked when it is made, before threads begin.
+
+    Parameters
+    ----------
+    work, fail : as of `running.run_recordings`; results go through a pipe
+    begin : called in each process first, such as to close what only this one may write
+    """
+
+    def __init__(
+        self, work: Work[T], fail: Fail[T], jobs: int, begin: Callable[[], None] | None = None
+    ) -> None:
+        self._jobs = jobs
+
+        def answer(recording: FoundRecording) -> T:
+            return attempt(recording, work, fail)
+
+        before = set(multiprocessing.active_children())
+        self._pool = ProcessPoolExecutor(
+            jobs, multiprocessing.get_context("fork"), initializer=_begin, initargs=(answer, begin)
+        )
+        self._pool.submit(int)  # forks all of them
+        self._children = set(multiprocessing.active_children()) - before
+
+    def run(self, recordings: Sequence[FoundRecording]) -> Generator[T | None, None, None]:
+        """Yield the results in the order of the recordings; None: its process died.
+
+        After a death every result that is left is None. Whoever stops asking ends the processes.
+        """
+        chunks = (recordings[at : at + CHUNK] for at in range(0, len(recordings), CHUNK))
+        pending: deque[tuple[int, Future[list[T]]]] = deque()
+        try:
+            for chunk in chunks:
+                pending.append((len(chunk), self._submit(chunk)))
+                if len(pending) > 4 * self._jobs:
+                    yield from _collect(*pending.popleft())
+            while pending:
+                yield from _collect(*pending.popleft())
+            self._pool.shutdown()
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for child in self._children:
+                child.terminate()
+
+    def _submit(self, chunk: Sequence[FoundRecording]) -> "Future[list[T]]":
+        try:
+            return self._pool.submit(_answer_all, chunk)
+        except BrokenProcessPool as error:
+            broken: Future[list[T]] = Future()
+            broken.set_exception(error)
+            return broken
+
+
+def run_many(
+    recordings: Sequence[FoundRecording], work: Work[T], fail: Fail[T], jobs: int = 0
+) -> Generator[T, None, None]:
+    """Yield the results of recordings in their order: in processes, or as `run_recordings` does.
+
+    What `work` uses must bear a fork: ONNX Runtime does with one thread, PyTorch does not.
+    """
+    jobs = count_jobs(jobs)
+    if not can_fork(recordings, jobs):
+        return run_recordings(recordings, work, fail, jobs)
+    return run_apart(Processes(work, fail, jobs), recordings, (work, fail, jobs))
+
+
+def run_apart(
+    processes: Processes[T],
+    recordings: Sequence[FoundRecording],
+    otherwise: tuple[Work[T], Fail[T], int],
+) -> Generator[T, None, None]:
+    """Yield results of processes, and when one dies the rest by `run_recordings`."""
+    with contextlib.closing(processes.run(recordings)) as results:
+        for place, result in enumerate(results):
+            if result is None:  # a process died: threads do the rest
+                yield from run_recordings(recordings[place:], *otherwise)
+                return
+            yield result
+
+
+def _collect(n: int, future: "Future[list[T]]") -> "list[T] | list[None]":
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return [None] * n
+
+
+def _begin(answer: Callable[[FoundRecording], Any], begin: Callable[[], None] | None) -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    if begin is not None:
+        begin()
+    _tasks[:] = [answer]
+
+
+def _answer_all(chunk: Sequence[FoundRecording]) -> list[Any]:
+    return [_tasks[0](recording) for recording in chunk]
