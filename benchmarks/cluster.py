@@ -6,6 +6,7 @@ machines would do is not measured but computed from this table, in ``docs/cluste
 """
 
 import argparse
+import functools
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets all other programs
 
 from benchmarks.measuring import ROOT, say
 from benchmarks.work import make_clip, write_recordings
+from benchmarks.workshop import Workshop
 from shotprint.audio import write_wav
 from shotprint.cluster import (
     ArchiveJournal,
@@ -135,8 +137,7 @@ def run(ray: Any, items: list[WorkItem], n_workers: int, folder: Path) -> Taken:
 
 def measure_workers(ray: Any, folder: Path, n: int) -> list[str]:
     """Compare one worker with two, in turns."""
-    (folder / "short").mkdir()
-    write_recordings(str(folder / "short"), n)
+    write_short(folder / "short", n)
     items = list_work([str(folder / "short")])
     taken: dict[int, list[Taken]] = {1: [], 2: []}
     for _ in range(REPEATS):
@@ -168,8 +169,7 @@ def measure_long(ray: Any, folder: Path) -> list[str]:
 
 def measure_driver(ray: Any, folder: Path, n: int) -> list[str]:
     """Hand out recordings that are all the same: they are fetched, hashed, and not heard."""
-    (folder / "same").mkdir()
-    write_recordings(str(folder / "same"), 1)
+    write_short(folder / "same", 1)
     (source,) = (folder / "same").iterdir()
     for number in range(n):
         (folder / "same" / f"{number}.wav").hardlink_to(source)
@@ -192,8 +192,9 @@ def measure_keeping(folder: Path, n: int) -> list[str]:
     from shotprint.cluster.journal import dump_result
 
     recognizer = open_recognizer(SETUP)
-    write_recordings(str(folder), 1)
-    text = dump_result(recognizer.recognize_file(next(folder.glob("*.wav"))))
+    write_short(folder / "one", 1)
+    (path,) = (folder / "one").iterdir()
+    text = dump_result(recognizer.recognize_file(path))
     journal = ArchiveJournal(folder / "j", describe_answers(recognizer), resume=False)
     cpu_s = time.process_time()
     for first in range(0, n, 16):
@@ -216,6 +217,18 @@ def measure_keeping(folder: Path, n: int) -> list[str]:
         row("size of the journal", size / n, "bytes a recording"),
         row("rows into Parquet", n / written_s, "recordings/s"),
     ]
+
+
+def write_short(folder: Path, n: int) -> None:
+    """Write short recordings into a new folder, as they are for the other benchmarks."""
+    folder.mkdir()
+    write_recordings(str(folder), n, make_shots(folder.parent))
+
+
+@functools.cache
+def make_shots(folder: Path) -> str:
+    """Return a folder of simulated shots, below a folder."""
+    return str(Workshop(folder).simulated)
 
 
 def row(what: str, value: float, unit: str) -> str:

@@ -44,6 +44,8 @@ RECIPES: Mapping[str, Recipe] = {
     "opensoundscape": Recipe((TORCH, "opensoundscape"), ("torchaudio/lib",)),
     "birdnet": Recipe(("birdnet",), remark="its network is downloaded when it is first used"),
 }
+OURS = {"PYTHONPATH", *(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS"))}
+"""What other tools are not given: set for ours, it would keep theirs to one thread."""
 HOSTS = {"baseline": "panns-inference"}
 """Who runs in the environment of another: the baseline's network is that of panns-inference."""
 
@@ -149,7 +151,7 @@ def prepare(folder: Path, name: str) -> None:
 def work(folder: Path, name: str, job: str, **arguments: Any) -> tuple[Any, Usage]:
     """Do a job of `peer_work` in a tool's own interpreter; return its answer, and what it took."""
     python = folder / HOSTS.get(name, name) / "bin" / "python"
-    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    variables = {key: value for key, value in os.environ.items() if key not in OURS}
     variables["HOME"] = str(find_home(folder, name))
     try:
         usage = run([python, WORKER, name, job, json.dumps(arguments)], variables)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.slow_disk FOLDER MOUNTPOINT --wait-ms 20
 
-needs fusepy and FUSE; read-only, until it is interrupted. Then, beside it, with the cores' use told:
+needs fusepy and FUSE; read-only, until it is interrupted. Then, beside it:
 
     time shotprint recognize MOUNTPOINT -o answers.json
 """

@@ -66,6 +66,17 @@ def test_a_tool_that_dies_is_told(tmp_path):
         peers.work(tmp_path, "birdnet", "prepare")
 
 
+def test_other_tools_choose_how_many_threads_they_use(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    python = tmp_path / "toy" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/bin/sh\necho "{\\"answer\\": \\"$OMP_NUM_THREADS\\"}"\n', encoding="utf-8"
+    )
+    python.chmod(0o755)
+    assert peers.work(tmp_path, "toy", "recognize")[0] == ""
+
+
 def write_wheel(folder, name):
     """Write a package of nothing but a version, as pip installs it."""
     path = folder / f"{name}-1.5-py3-none-any.whl"

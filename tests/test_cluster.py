@@ -146,10 +146,14 @@ def get_pid(hand: Any) -> int:
     return ray.get(hand.actor.__ray_call__.remote(lambda _: os.getpid()))
 
 
-def test_the_same_bytes_as_without_ray(cluster, archive, options, tmp_path, monkeypatch) -> None:
+def test_the_same_bytes_as_without_ray(
+    cluster, archive, toy_model, options, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(archive.parent)  # workers are elsewhere
     monkeypatch.setattr("shotprint.cluster.output.ROWS_A_GROUP", 6)
     monkeypatch.setattr("shotprint.cluster.output.GROUPS_A_PART", 3)
-    common = ("recognize", archive, archive / "shot1.wav", "absent.wav", *options)
+    paths = (archive.name, archive / "shot1.wav", "absent.wav")
+    common = ("recognize", *paths, *options, "--model", os.path.relpath(toy_model))
     without = run(*common, "--format", "parquet", "-o", tmp_path / "l", expect=1)
     result = run(*common, "--engine", "ray", "-o", tmp_path / "r", expect=1)
     assert list(read_bytes(tmp_path / "l")) == ["part-00000.parquet", "part-00001.parquet"]
@@ -157,7 +161,7 @@ def test_the_same_bytes_as_without_ray(cluster, archive, options, tmp_path, monk
     failures = [line for line in without.stderr.splitlines() if ": warning: " not in line][:-1]
     assert len(failures) == 3
     assert sorted(result.stderr.splitlines()[:-1]) == sorted(failures)
-    assert "25 of 28 recordings recognised" in result.stderr
+    assert "26 of 29 recordings recognised" in result.stderr
     assert not (tmp_path / "r.journal").exists()
 
 
@@ -266,25 +270,42 @@ def test_a_recording_that_kills_its_workers_is_set_aside(
     assert rows == read(tmp_path / "l")
 
 
-def count_answers(journal: Path) -> int:
-    try:
-        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
-            return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
-    except sqlite3.OperationalError:  # it is not there yet
-        return 0
+def stop_driver(cluster: str, common: list[object], sent: signal.Signals) -> tuple[int, str]:
+    """Begin a run, send its driver a signal when some answers are kept; return code and stderr."""
+    command = [sys.executable, "-m", "shotprint", *map(str, common), "--address", "auto"]
+    driver = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "RAY_ADDRESS": cluster},  # others may have a Ray on this machine
+    )
+    kept = Path(f"{common[-1]}.journal-wal")
+    while not kept.exists() or kept.stat().st_size < 60_000:
+        assert driver.poll() is None, driver.communicate()[1]
+        time.sleep(0.002)
+    driver.send_signal(sent)
+    stdout, stderr = driver.communicate()
+    assert stdout == ""
+    return driver.returncode, stderr
+
+
+def test_after_ctrl_c_a_run_goes_on_to_the_same_bytes(cluster, archive, options, tmp_path) -> None:
+    common = ["recognize", archive, *options, "--engine", "ray", "-o", tmp_path / "r"]
+    code, stderr = stop_driver(cluster, common, signal.SIGINT)
+    assert code == 130
+    assert stderr.splitlines()[-1] == "shotprint: interrupted; go on with --resume"
+    assert not (tmp_path / "r").exists()
+    run(*common, "--resume", expect=1)
+    run("recognize", archive, *options, "--format", "parquet", "-o", tmp_path / "l", expect=1)
+    assert read_bytes(tmp_path / "r") == read_bytes(tmp_path / "l")
 
 
 def test_a_killed_driver_goes_on_to_the_same_bytes(cluster, archive, options, tmp_path) -> None:
     common = ["recognize", archive, *options, "--engine", "ray", "-o", tmp_path / "r"]
-    command = [sys.executable, "-m", "shotprint", *map(str, common), "--address", cluster]
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     journal = tmp_path / "r.journal"
-    while count_answers(journal) < 4:
-        assert driver.poll() is None, driver.communicate()[1].decode()
-        time.sleep(0.002)
-    driver.kill()
-    driver.communicate()
-    assert not list(tmp_path.glob("r/*"))
+    stop_driver(cluster, common, signal.SIGKILL)
+    assert not (tmp_path / "r").exists()
     with pytest.raises(ShotprintError, match="--resume"):
         run(*common)
     # What the journal says is taken as it is: an answer is changed to see that.
@@ -292,7 +313,11 @@ def test_a_killed_driver_goes_on_to_the_same_bytes(cluster, archive, options, tm
         sha256, text = db.execute("SELECT * FROM answers WHERE NOT is_failure").fetchone()[:2]
         marked = json.dumps({**json.loads(text), "warnings": ["taken from the journal"]})
         db.execute("UPDATE answers SET result = ? WHERE sha256 = ?", (marked, sha256))
+    (tmp_path / "r").mkdir()
+    for name in ("part-00007.parquet", ".part-00000.parquet.1.partial"):
+        (tmp_path / "r" / name).touch()  # of a run that was killed while it wrote
     run(*common, "--resume", expect=1)
+    assert list(read_bytes(tmp_path / "r")) == ["part-00000.parquet"]
     run(
         *("recognize", archive, *options, "--format", "parquet", "-o", tmp_path / "l"),
         expect=1,

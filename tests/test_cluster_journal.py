@@ -7,7 +7,7 @@ import pytest
 
 from shotprint.cluster import ArchiveJournal, WorkItem
 from shotprint.cluster.journal import dump_result
-from shotprint.errors import ShotprintError
+from shotprint.errors import OutputError, ShotprintError
 from shotprint.recognition.results import RecordingResult
 from test_journal import IDENTITY, RESULT
 
@@ -64,4 +64,31 @@ def test_a_journal_of_others_is_refused(tmp_path: Path) -> None:
         open_journal(tmp_path, resume=True, settings={"channel": "0"})
     (tmp_path / "j").write_text("x" * 999)
     with pytest.raises(ShotprintError, match="is no journal"):
+        open_journal(tmp_path, resume=True)
+
+
+def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    journal = fill(tmp_path)
+    (n_pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {n_pages}")  # SQLite: full
+    with pytest.raises(OutputError, match=r"j cannot be written .*full.*--resume"):
+        journal.add([("a" * 64, "x" * 9999, False)])
+    journal.close()
+    journal = open_journal(tmp_path, resume=True)
+    assert journal.find_done([ITEM]) == [0]
+    assert journal.find("a" * 64) is None
+    journal.close()
+
+
+def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
+    journal = fill(tmp_path)
+    with pytest.raises(ShotprintError, match="in use by another run"):
+        open_journal(tmp_path, resume=True)
+    journal.close()
+    open_journal(tmp_path, resume=True).close()
+
+
+def test_where_nothing_can_be_written_the_reason_is_told(tmp_path: Path) -> None:
+    (tmp_path / "j").mkdir()
+    with pytest.raises(OSError, match="directory"):
         open_journal(tmp_path, resume=True)

@@ -14,7 +14,7 @@ from shotprint.audio import find_recordings
 from shotprint.cluster import WorkItem, list_work
 from shotprint.cluster.listing import is_url
 from shotprint.cluster.spool import PREFIX, Spool
-from shotprint.errors import ShotprintError
+from shotprint.errors import OutputError, ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.recognition.results import RecordingResult
 from toy import write_shots
@@ -80,7 +80,7 @@ def test_a_folder_is_listed_as_without_a_cluster(tmp_path: Path) -> None:
     paths = [str(tmp_path), str(tmp_path / "a" / "shot2.wav"), "absent.wav"]
     items, found = list_work(paths), find_recordings(paths)
     assert [(i.place, i.name, i.error) for i in items] == [
-        (str(f.path), f.name, f.error) for f in found
+        (str(f.path.absolute()), f.name, f.error) for f in found
     ]
     first = tmp_path / "a" / "shot2.wav"
     assert (items[0].size_bytes, items[0].version) == (11, str(first.stat().st_mtime_ns))
@@ -159,6 +159,16 @@ def test_what_cannot_be_fetched_is_a_failure(tmp_path: Path, serve, monkeypatch)
     absent = spool.fetch(WorkItem(str(tmp_path / "no.wav"), "y"))
     assert isinstance(absent, RecordingResult)
     assert absent.error == "it cannot be read (No such file or directory)"
+    spool.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
+def test_a_full_disk_is_no_failure_of_a_recording(tmp_path: Path, serve) -> None:
+    (path,) = write_shots(tmp_path, 1)
+    spool = Spool()
+    (spool.folder / "1.wav").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"is full; make room.*--resume"):
+        spool.fetch(WorkItem(f"{serve(tmp_path)}/{path.name}", "x"))
     spool.close()
 
 

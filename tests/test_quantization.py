@@ -14,6 +14,7 @@ from shotprint.quantization import quantize
 from shotprint.recognition import OnnxModel, Recognizer
 from shotprint.simulation.cadre import POSITIONS, Settings, simulate_set
 from shotprint.weights import shipped_detector, shipped_model
+from test_cli_recognize import run
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,15 @@ def test_what_cannot_be_made_smaller(tmp_path, recordings):
     (tmp_path / "none.onnx").write_bytes(b"no model")
     with pytest.raises(ShotprintError, match="cannot be opened as an ONNX model"):
         quantize(tmp_path / "none.onnx", tmp_path / "a.onnx", recordings, Precision.INT8)
+
+
+def test_the_command_says_what_it_wrote_and_what_it_did_not_hear(tmp_path, recordings):
+    out = tmp_path / "small.onnx"
+    common = ("quantize", shipped_model(), *(each.path for each in recordings), "-o")
+    result = run(*common, out, expect=1)
+    assert "broken.wav" in result.stderr
+    sizes_mb = [f"{path.stat().st_size / 1e6:.2f}" for path in (out, shipped_model())]
+    assert result.stdout.startswith(f"{out}: {sizes_mb[0]} MB (before: {sizes_mb[1]}); ")
+    assert OnnxModel(out).metadata.weights["precision"] == "float16"
+    with pytest.raises(ShotprintError, match=r"ends with \.onnx"):
+        run(*common, tmp_path / "small.bin")

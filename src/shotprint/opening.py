@@ -1,9 +1,9 @@
 """Model and detector from what a user names: a file, a run, a name, or nothing for the shipped."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shotprint.detection import Detector
@@ -33,6 +33,15 @@ class Setup:
     whole: bool = False
     enrolled: Path | None = None
     device: str = "cpu"
+
+    def to_absolute(self) -> "Setup":
+        """Return the same for a process that works in another folder; names stay names."""
+        paths: dict[str, Any] = {
+            name: value.absolute()
+            for name, value in vars(self).items()
+            if isinstance(value, Path) and value.exists()
+        }
+        return replace(self, **paths)
 
 
 def open_recognizer(setup: Setup) -> "Recognizer":

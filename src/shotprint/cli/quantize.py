@@ -15,13 +15,13 @@ def quantize(
     output: Annotated[Path, typer.Option("--output", "-o", help="The smaller file (.onnx).")],
     precision: Annotated[
         Precision,
-        typer.Option(help="float16: two bytes a weight; int8: layers in bytes, calibrated."),
-    ] = Precision.INT8,
+        typer.Option(help="float16: weights in half precision; int8: layers in bytes."),
+    ] = Precision.FLOAT16,
 ) -> None:
     """Write a model or detector with smaller numbers.
 
-    PATH…: some real recordings of the kind that will be heard, a hundred are plenty. From them
-    the range of each activation is read, and on them the two files are compared.
+    PATH…: some real recordings of the kind that will be heard, a hundred are plenty. On them the
+    two files are compared, and for int8 the range of each activation is read from them.
     """
     from shotprint.audio import find_recordings
     from shotprint.errors import MissingExtraError, ShotprintError

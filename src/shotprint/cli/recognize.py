@@ -1,5 +1,6 @@
 """``shotprint recognize``: which gun is it?"""
 
+import contextlib
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
@@ -141,11 +142,15 @@ def recognize(
             raise typer.BadParameter("--engine ray writes Parquet into a folder; give -o FOLDER")
         if same_source or manifest is not None:
             raise typer.BadParameter("--engine ray knows no --same-source and no --manifest")
-        _recognize_archive(paths, setup, output, address, resume)
+        try:
+            _recognize_archive(paths, setup, output, address, resume)
+        except KeyboardInterrupt:
+            typer.echo("shotprint: interrupted; go on with --resume", err=True)
+            raise typer.Exit(130) from None
         return
     kind = choose_format(format, output)
     if kind == Format.parquet:
-        output = _require_folder(output)
+        output = _require_folder(output, resume)
     known = read_known(manifest) if manifest is not None else {}
     recognizer = open_recognizer(setup)
     guns = recognizer.enrolled
@@ -199,39 +204,34 @@ def _recognize_archive(
     recognizer = open_recognizer(setup)
     described = cluster.describe_answers(recognizer)
     jobs = setup.settings.jobs
+    journal_path = output.with_name(f"{output.name}.journal")
+    items = cluster.list_work(paths)
     n_failed = n_warned = 0
-    with cluster.connect(cluster.Cluster(address, jobs)) as ray:
-        items = cluster.list_work(paths)
-        journal = cluster.ArchiveJournal(
-            output.with_name(f"{output.name}.journal"), described, resume
-        )
+    with (
+        cluster.connect(cluster.Cluster(address, jobs)) as ray,
+        contextlib.closing(cluster.ArchiveJournal(journal_path, described, resume)) as journal,
+    ):
         begin_s = time.monotonic()
         driver = cluster.Driver(ray, items, setup, described, journal)
         outcomes = driver.run(jobs)
         shown = show_progress(
             outcomes, total=len(items), description="recognising", unit="recordings"
         )
-        try:
+        with contextlib.closing(outcomes):
             for outcome in shown:
                 if outcome.error is not None:
                     n_failed += 1
                     typer.echo(f"shotprint: {outcome.item.name}: {outcome.error}", err=True)
-        except KeyboardInterrupt:
-            journal.close()
-            typer.echo(f"shotprint: interrupted; go on with --resume: {journal.path}", err=True)
-            raise typer.Exit(130) from None
-        finally:
-            outcomes.close()
-    rate = len(items) / (time.monotonic() - begin_s)
+        rate = (len(items) - driver.n_found) / (time.monotonic() - begin_s)
 
-    def read() -> "Iterator[RecordingResult]":
-        nonlocal n_warned
-        for result in journal.read(items):
-            n_warned += bool(result.warnings)
-            yield result
+        def read() -> "Iterator[RecordingResult]":
+            nonlocal n_warned
+            for result in journal.read(items):
+                n_warned += bool(result.warnings)
+                yield result
 
-    n_parts = cluster.write_parts(output, recognizer.collect(()), read())
-    journal.remove()
+        n_parts = cluster.write_parts(output, recognizer.collect(()), read())
+        journal.remove()
     typer.echo(
         f"{output}: {len(items) - n_failed} of {len(items)} recordings recognised, "
         f"{n_warned} with warnings, {n_parts} part{'s' * (n_parts != 1)}, "
@@ -242,12 +242,12 @@ def _recognize_archive(
         raise typer.Exit(1 if n_failed < len(items) else 2)
 
 
-def _require_folder(output: Path | None) -> Path:
+def _require_folder(output: Path | None, resume: bool) -> Path:
     from shotprint.cluster.output import check_folder
 
     if output is None:
         raise typer.BadParameter("--format parquet needs a folder; give -o FOLDER")
-    check_folder(output)
+    check_folder(output, resume)
     return output
 
 

@@ -15,6 +15,7 @@ import math
 import os
 import queue
 import socket
+import sys
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from typing import Any
 from shotprint.cluster.journal import ArchiveJournal, dump_result
 from shotprint.cluster.listing import WorkItem
 from shotprint.cluster.worker import Reply, Worker
-from shotprint.errors import MissingExtraError, ShotprintError
+from shotprint.errors import MissingExtraError, OutputError, ShotprintError
 from shotprint.opening import Setup
 from shotprint.recognition.results import RecordingResult
 
@@ -95,6 +96,8 @@ class _Hand:
 def connect(cluster: Cluster) -> Iterator[Any]:
     """Yield the module ray, connected; a connection that there was before stays.
 
+    What Ray prints, such as that a worker was lost, goes to standard error meanwhile.
+
     Raises
     ------
     ShotprintError : there is no Ray at the address
@@ -120,10 +123,12 @@ def connect(cluster: Cluster) -> Iterator[Any]:
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ShotprintError(
-            f"no Ray at {cluster.address} ({reason}); start one, or name it"
+            f"no Ray at {cluster.address} ({reason}); start one, or name it; if it asks for a "
+            "token, set RAY_AUTH_MODE=token"
         ) from None
     try:
-        yield ray
+        with contextlib.redirect_stdout(sys.stderr):
+            yield ray
     finally:
         ray.shutdown()
 
@@ -131,10 +136,10 @@ def connect(cluster: Cluster) -> Iterator[Any]:
 def _require_answer(address: str | None) -> None:
     """Raise where nothing listens at HOST:PORT: Ray itself would end this process."""
     host, _, port = (address or "").rpartition(":")
-    if not host or "/" in host or not port.isdigit():
+    if not address or "/" in host or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), CONNECTING_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECTING_S).close()
     except OSError as error:
         reason = error.strerror or error
         raise ShotprintError(
@@ -154,6 +159,7 @@ class Driver:
     Attributes
     ----------
     n_lost : workers that were lost so far
+    n_found : items that the journal held at the start
     """
 
     def __init__(
@@ -164,9 +170,9 @@ class Driver:
         described: Mapping[str, Any],
         journal: ArchiveJournal,
     ) -> None:
-        self.n_lost = 0
+        self.n_lost = self.n_found = 0
         self._ray, self._items, self._journal = ray, items, journal
-        self._setup, self._described = setup, described
+        self._setup, self._described = setup.to_absolute(), described
         self._actor = ray.remote(**ACTOR)(Worker)
         self._events: queue.SimpleQueue[tuple[_Hand, str, Any]] = queue.SimpleQueue()
         self._hands: list[_Hand] = []
@@ -188,6 +194,7 @@ class Driver:
         ShotprintError : workers do not start, or answer with something else
         """
         done = set(self._journal.find_done(self._items))
+        self.n_found = len(done)
         for place in sorted(done):
             yield Outcome(self._items[place])
         places = [place for place in range(len(self._items)) if place not in done]
@@ -238,6 +245,8 @@ class Driver:
         try:
             replies = future.result()
         except self._ray.exceptions.RayError as error:
+            if isinstance(cause := getattr(error, "cause", None), OutputError):
+                raise cause from None
             yield from self._lose(hand, error)
             return
         if method == "describe":

@@ -5,6 +5,7 @@ kept by the hash of the recording's bytes; model, detector and settings stand in
 is refused to a run of others. A name whose size and version are as they were is not read again.
 """
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from shotprint.cluster.listing import WorkItem
-from shotprint.errors import ShotprintError
+from shotprint.errors import OutputError, ShotprintError
 from shotprint.recognition.journal import list_recording, to_recording
 from shotprint.recognition.results import RecordingResult
 
 SCHEMA = "shotprint-archive/1"
+LOCKED_S = 1.0
+"""How long another run that has the file open is waited for."""
 _TABLES = """
 CREATE TABLE head (text TEXT NOT NULL);
 CREATE TABLE answers (sha256 TEXT PRIMARY KEY, result TEXT NOT NULL, is_failure INTEGER NOT NULL)
@@ -27,7 +30,7 @@ CREATE TABLE names (
 
 
 class ArchiveJournal:
-    """Answers of a run that is under way. One thread uses it.
+    """Answers of a run that is under way. One thread uses it, and no other process can open it.
 
     Parameters
     ----------
@@ -36,8 +39,9 @@ class ArchiveJournal:
 
     Raises
     ------
-    ShotprintError : the file holds answers of another model or other settings, or is none; or
-        there is one and `resume` is not asked for
+    ShotprintError : the file holds answers of another model or other settings, or is none, or
+        another run has it open; or there is one and `resume` is not asked for
+    OutputError : it cannot be written
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], resume: bool) -> None:
@@ -48,20 +52,26 @@ class ArchiveJournal:
                 "anew"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path)
+        path.open("ab").close()  # says why it cannot be made; SQLite does not
+        self._db = sqlite3.connect(path, timeout=LOCKED_S)
         head = json.dumps({"schema": SCHEMA, **identity}, sort_keys=True)
         try:
             self._open(head)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise ShotprintError(f"{path} is no journal ({error}); move it away") from None
+        except BaseException:
+            self._db.close()
+            raise
 
     def _open(self, head: str) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing
-        if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            self._db.executescript(f"BEGIN; {_TABLES} COMMIT;")
-        with self._db:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        with self._write():
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing
+            if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                self._db.executescript(f"BEGIN; {_TABLES} COMMIT;")
+        with self._write():
             row = self._db.execute("SELECT text FROM head").fetchone()
             if row is None:
                 self._db.execute("INSERT INTO head VALUES (?)", (head,))
@@ -72,6 +82,23 @@ class ArchiveJournal:
                 )
             self._db.execute("DELETE FROM answers WHERE is_failure")
             self._db.execute("DELETE FROM names WHERE failure IS NOT NULL")
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[None]:
+        """Make all of what follows last, or nothing of it."""
+        try:
+            with self._db:
+                yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise ShotprintError(
+                    f"{self.path} is in use by another run; wait until that ends, or give another "
+                    "--output"
+                ) from None
+            raise OutputError(
+                f"{self.path} cannot be written ({error}); what is done is kept: make room and "
+                "give the command again with --resume"
+            ) from None
 
     def find_done(self, items: Sequence[WorkItem]) -> list[int]:
         """Return the places of the items that are answered already and did not change since."""
@@ -87,13 +114,13 @@ class ArchiveJournal:
 
     def add(self, results: Sequence[tuple[str, str, bool]]) -> None:
         """Keep answers: hash, `dump_result`, whether it is a failure."""
-        with self._db:
+        with self._write():
             self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", results)
 
     def name(self, named: Sequence[tuple[WorkItem, str | None, str | None]]) -> None:
         """Say what the answer for items is: a hash, or the `dump_result` of a failure."""
         rows = [(_to_key(i.name), _stamp(i), sha256, failure) for i, sha256, failure in named]
-        with self._db:
+        with self._write():
             self._db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", rows)
 
     def read(self, items: Sequence[WorkItem]) -> Iterator[RecordingResult]:

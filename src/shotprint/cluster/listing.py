@@ -65,7 +65,8 @@ def _list_path(path: str) -> Iterator[WorkItem]:
         except OSError:  # it is told where it is opened
             facts = None
         size, version = (facts.st_size, str(facts.st_mtime_ns)) if facts else (None, None)
-        yield WorkItem(os.fspath(each.path), each.name, size, version, each.error)
+        # A worker works in another folder.
+        yield WorkItem(os.fspath(each.path.absolute()), each.name, size, version, each.error)
 
 
 def _list_url(url: str) -> list[WorkItem]:

@@ -51,13 +51,20 @@ def check_folder(folder: Path, resume: bool = False) -> None:
         raise MissingExtraError("cluster", "Parquet") from None
     if folder.exists() and not folder.is_dir():
         raise ShotprintError(f"{folder} is a file, expected a folder for Parquet; name another")
-    others = [path for path in folder.glob("*") if not (resume and path.suffix == ".parquet")]
+    others = {*folder.glob("*")} - (_find_parts(folder) if resume else set())
     if others:
-        raise ShotprintError(f"{folder} is not empty ({others[0].name} is in it); name another")
+        raise ShotprintError(f"{folder} is not empty ({min(others).name} is in it); name another")
+
+
+def _find_parts(folder: Path) -> set[Path]:
+    """Return the parts in a folder, whole or half-written."""
+    return {*folder.glob("part-*.parquet"), *folder.glob(".part-*.parquet.*.partial")}
 
 
 def write_parts(folder: Path, head: Results, results: Iterable[RecordingResult]) -> int:
     """Write ``part-00000.parquet``, …, each written beside and renamed; return how many.
+
+    Parts that are there already are of a run that was stopped while it wrote, and are removed.
 
     Parameters
     ----------
@@ -76,6 +83,8 @@ def write_parts(folder: Path, head: Results, results: Iterable[RecordingResult])
     described = json.dumps(head.head, ensure_ascii=False, allow_nan=False)
     schema = pyarrow.schema(fields, {"shotprint": described})
     folder.mkdir(parents=True, exist_ok=True)
+    for path in _find_parts(folder):
+        path.unlink()
     rows = (_to_row(result, labels) for result in results)
     groups = enumerate(iter(lambda: list(itertools.islice(rows, ROWS_A_GROUP)), []))
     number = -1

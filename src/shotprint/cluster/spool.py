@@ -4,15 +4,17 @@ A file of this machine stays where it is. Others are copied into a folder of thi
 whose process was killed is cleared away by the next one.
 """
 
+import errno
 import os
 import shutil
+import socket
 import tempfile
 import time
 from pathlib import Path, PurePosixPath
 
 from shotprint.audio import FoundRecording
 from shotprint.cluster.listing import WorkItem, is_url, open_files
-from shotprint.errors import RecordingError
+from shotprint.errors import OutputError, RecordingError
 from shotprint.files import compute_sha256
 from shotprint.recognition.results import RecordingResult
 from shotprint.recognition.running import Run, attempt, to_failure
@@ -32,7 +34,12 @@ class Spool:
         self._n = 0
 
     def fetch(self, item: WorkItem) -> tuple[Path, str] | RecordingResult:
-        """Return where a recording can be heard, and its SHA-256; or the result of a failure."""
+        """Return where a recording can be heard, and its SHA-256; or the result of a failure.
+
+        Raises
+        ------
+        OutputError : the folder is full
+        """
         if not is_url(item.place):
             found = FoundRecording(item.place, item.name, item.error)
             return attempt(found, _take, _fail)
@@ -75,6 +82,11 @@ def _copy(url: str, path: Path) -> str:
             files.get_file(source, str(path))
             return compute_sha256(path)
         except Exception as error:  # noqa: BLE001  # every driver has errors of its own
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise OutputError(
+                    f"{path.parent} on {socket.gethostname()} is full; make room, or set TMPDIR "
+                    "to a larger folder there, and give the command again with --resume"
+                ) from None
             if pause_s is None or isinstance(error, FINAL):
                 reason = getattr(error, "strerror", None) or error or type(error).__name__
                 raise RecordingError(f"it cannot be fetched ({reason})") from None

@@ -20,6 +20,8 @@ from shotprint.audio import FoundRecording
 from shotprint.recognition.running import (
     READ_AHEAD_BYTES,
     Fail,
+    Looks,
+    Seen,
     Work,
     attempt,
     count_jobs,
@@ -33,7 +35,10 @@ CHUNK = 4
 
 T = TypeVar("T")
 
-_tasks: list[Callable[[FoundRecording], Any]] = []
+Chunk = Sequence[tuple[FoundRecording, Seen | None]]
+Answer = Callable[[FoundRecording, Seen | None], Any]
+
+_tasks: list[Answer] = []
 """In a process that was forked: what it does with a recording."""
 
 
@@ -72,8 +77,9 @@ class Processes(Generic[T]):
     ) -> None:
         self._jobs = jobs
 
-        def answer(recording: FoundRecording) -> T:
-            return attempt(recording, work, fail)
+        def answer(recording: FoundRecording, seen: Seen | None) -> T:
+            look = None if seen is None else lambda _: seen
+            return attempt(recording, work, fail, look=look)
 
         before = set(multiprocessing.active_children())
         self._pool = ProcessPoolExecutor(
@@ -87,10 +93,11 @@ class Processes(Generic[T]):
 
         After a death every result that is left is None. Whoever stops asking ends the processes.
         """
-        chunks = (recordings[at : at + CHUNK] for at in range(0, len(recordings), CHUNK))
         pending: deque[tuple[int, Future[list[T]]]] = deque()
+        looks = Looks(recordings)
         try:
-            for chunk in chunks:
+            for at in range(0, len(recordings), CHUNK):
+                chunk = [(each, looks.take()) for each in recordings[at : at + CHUNK]]
                 pending.append((len(chunk), self._submit(chunk)))
                 if len(pending) > 4 * self._jobs:
                     yield from _collect(*pending.popleft())
@@ -98,11 +105,12 @@ class Processes(Generic[T]):
                 yield from _collect(*pending.popleft())
             self._pool.shutdown()
         finally:
+            looks.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
             for child in self._children:
                 child.terminate()
 
-    def _submit(self, chunk: Sequence[FoundRecording]) -> "Future[list[T]]":
+    def _submit(self, chunk: Chunk) -> "Future[list[T]]":
         try:
             return self._pool.submit(_answer_all, chunk)
         except BrokenProcessPool as error:
@@ -145,7 +153,7 @@ def _collect(n: int, future: "Future[list[T]]") -> "list[T] | list[None]":
         return [None] * n
 
 
-def _begin(answer: Callable[[FoundRecording], Any], begin: Callable[[], None] | None) -> None:
+def _begin(answer: Answer, begin: Callable[[], None] | None) -> None:
     """Leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -162,5 +170,5 @@ def _begin(answer: Callable[[FoundRecording], Any], begin: Callable[[], None] | 
     _tasks[:] = [answer]
 
 
-def _answer_all(chunk: Sequence[FoundRecording]) -> list[Any]:
-    return [_tasks[0](recording) for recording in chunk]
+def _answer_all(chunk: Chunk) -> list[Any]:
+    return [_tasks[0](recording, seen) for recording, seen in chunk]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import threading
 from collections import deque
@@ -80,26 +81,50 @@ def run_recordings(
             raise Interrupted
 
     pending: deque[Future[T]] = deque()
-    with (
-        ThreadPoolExecutor(jobs) as pool,
-        ThreadPoolExecutor(jobs) as workers,
-        ThreadPoolExecutor(READERS) as readers,
-    ):
+    looks = Looks(recordings)
+    with ThreadPoolExecutor(jobs) as pool, ThreadPoolExecutor(jobs) as workers:
         n_ahead = max(2, 2 * jobs // max(1, min(jobs, len(recordings))))
         run = Run(check, workers, n_ahead) if jobs > 1 else Run(check)
         try:
             for recording in recordings:
-                ahead = readers.submit(_read_ahead, recording, check)
-                look = functools.partial(_wait, ahead)
+                look = functools.partial(_wait, looks.give())
                 pending.append(pool.submit(attempt, recording, work, fail, run, look))
-                if len(pending) >= max(4 * jobs, 2 * READERS):
+                if len(pending) >= 4 * jobs:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
             stopped.set()
+            looks.close()
             for future in pending:
                 future.cancel()
+
+
+class Looks:
+    """Recordings read ahead, several at a time, so that they lie in the page cache when decoded."""
+
+    def __init__(self, recordings: Sequence[FoundRecording]) -> None:
+        self._rest = iter(recordings)
+        self._pool = ThreadPoolExecutor(READERS)
+        self._ahead: deque[Future[Seen | None]] = deque()
+
+    def give(self) -> "Future[Seen | None]":
+        """Return what becomes of the next recording: what it is, or None where it was not read."""
+        wanted = 4 * READERS - len(self._ahead)
+        for recording in itertools.islice(self._rest, wanted):
+            self._ahead.append(self._pool.submit(_read_ahead, recording))
+        return self._ahead.popleft()
+
+    def take(self) -> Seen | None:
+        """Wait for the next recording; None also where it cannot be read."""
+        try:
+            return self.give().result()
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Read no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def attempt(
@@ -159,9 +184,7 @@ def _wait(ahead: "Future[Seen | None]", path: Path) -> Seen:
     return ahead.result() or look_at(path)
 
 
-def _read_ahead(recording: FoundRecording, check: Callable[[], None]) -> Seen | None:
-    """Read a recording, so that it lies in the page cache when it is decoded; None: not now."""
-    check()
+def _read_ahead(recording: FoundRecording) -> Seen | None:
     is_short = recording.error is None and recording.path.stat().st_size <= READ_AHEAD_BYTES
     return look_at(recording.path) if is_short else None
 
