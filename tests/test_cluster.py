@@ -185,6 +185,20 @@ def test_rows_and_metadata_make_the_document(archive, options, tmp_path) -> None
             assert row["decision_level"] == recording["decision"]["level"]
 
 
+def test_without_ray_too_a_run_stopped_while_it_wrote_goes_on(archive, options, tmp_path) -> None:
+    command = ("recognize", archive / "shot1.wav", *options, "--format", "parquet", "-o", tmp_path)
+    journal = tmp_path.with_name(f"{tmp_path.name}.journal")
+    (tmp_path / ".part-00000.parquet.1.partial").touch()
+    (tmp_path / "part-00007.parquet").touch()
+    (tmp_path / "other.txt").touch()
+    with pytest.raises(ShotprintError, match=r"is not empty \(other\.txt is in it\)"):
+        run(*command, "--resume")
+    (tmp_path / "other.txt").unlink()
+    run(*command, "--resume")
+    assert list(read_bytes(tmp_path)) == ["part-00000.parquet"]
+    assert not journal.exists()
+
+
 def test_a_worker_killed_in_the_middle_costs_nothing(
     cluster, archive, setup, options, tmp_path
 ) -> None:
