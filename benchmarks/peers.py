@@ -163,11 +163,16 @@ def work(folder: Path, name: str, job: str, **arguments: Any) -> tuple[Any, Usag
     return content["answer"], usage
 
 
-def main() -> None:
-    """Install."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--install", type=Path, metavar="DIR", required=True)
-    folder = parser.parse_args().install.resolve()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Install."""
+    folder = parse().install.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     install(folder)
 

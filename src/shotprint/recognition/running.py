@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import os
 import threading
 from collections import deque
@@ -104,15 +103,17 @@ class Looks:
     """Recordings read ahead, several at a time, so that they lie in the page cache when decoded."""
 
     def __init__(self, recordings: Sequence[FoundRecording]) -> None:
-        self._rest = iter(recordings)
+        self._recordings = recordings
+        self._n_asked = 0
         self._pool = ThreadPoolExecutor(READERS)
         self._ahead: deque[Future[Seen | None]] = deque()
 
     def give(self) -> "Future[Seen | None]":
         """Return what becomes of the next recording: what it is, or None where it was not read."""
-        wanted = 4 * READERS - len(self._ahead)
-        for recording in itertools.islice(self._rest, wanted):
+        end = self._n_asked + 4 * READERS - len(self._ahead)
+        for recording in self._recordings[self._n_asked : end]:
             self._ahead.append(self._pool.submit(_read_ahead, recording))
+        self._n_asked = end
         return self._ahead.popleft()
 
     def take(self) -> Seen | None:
