@@ -291,9 +291,7 @@ def _open(entry: WeightsEntry, offset: int) -> "http.client.HTTPResponse":
     return response
 
 
-def _read_blocks(
-    response: "http.client.HTTPResponse", entry: WeightsEntry
-) -> Iterator[bytes]:
+def _read_blocks(response: "http.client.HTTPResponse", entry: WeightsEntry) -> Iterator[bytes]:
     from http.client import HTTPException
 
     try:
