@@ -17,7 +17,7 @@ from shotprint.detection import Detector, OnnxDetector
 from shotprint.recognition import OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.processes import MANY, Processes, can_fork
 from shotprint.recognition.results import RecordingResult
-from shotprint.recognition.running import to_failure
+from shotprint.recognition.running import HELD_BYTES, to_failure
 from toy import write_shots
 
 
@@ -55,6 +55,21 @@ def test_answers_are_those_of_threads(folder, recognizer, tmp_path):
     assert journal.n_done == len({each.sha256 for each in expected if each.error is None})
     journal.close()
     assert not multiprocessing.active_children()
+
+
+def test_processes_are_given_the_bytes_that_were_read(folder, tmp_path):
+    """More than there is room for at once: each process sees those of its own recordings."""
+    larger = tmp_path / "larger.wav"
+    larger.write_bytes(bytes(HELD_BYTES + 1))
+    found = find_recordings([folder, larger])
+
+    def work(recording, sha256, run):
+        held = run.content is not None
+        assert not held or run.content == recording.path.read_bytes()
+        return RecordingResult(recording.name, str(held))
+
+    results = Processes(work, to_failure, 2).run(found)
+    assert [each.sha256 for each in results] == ["True"] * (len(found) - 1) + ["False"]
 
 
 def test_a_process_that_dies_costs_nothing(folder, recognizer):

@@ -426,7 +426,32 @@ def test_a_wav_file_needs_no_pyav(tmp_path):
 
 # --- damage -----------------------------------------------------------------------------------
 
+
 # Nothing is readable of these: the index stands at the end, or all sound in one Ogg page.
+@pytest.mark.parametrize("share", [1, 0.5])
+@pytest.mark.parametrize("name", [*ALL_NAMES, "named.raw"])
+def test_bytes_in_memory_give_what_the_file_gives(recordings, tmp_path, name, share):
+    content = recordings("s16.wav" if name == "named.raw" else name).read_bytes()
+    content = content[: int(share * len(content))]
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    def hear(place):
+        try:
+            found = audio.read(place, channel="each")
+        except RecordingError as error:
+            return str(error)
+        return vars(found) | {"waveform": found.waveform.tobytes()}, audio.probe(place)
+
+    assert hear(audio.HeldFile(path, memoryview(content))) == hear(path)
+
+
+def test_bytes_in_memory_need_no_file(recordings, tmp_path):
+    held = audio.HeldFile(tmp_path / "gone.flac", memoryview(recordings("s16.flac").read_bytes()))
+    expected = audio.read(recordings("s16.flac")).waveform
+    np.testing.assert_array_equal(audio.read(held).waveform, expected)
+
+
 LOST_WHOLLY = {"index_last.m4a", "vorbis.ogg"}
 # Nothing in these tells how long they should be.
 SILENTLY_SHORT = {"camera.mpg", "camera.ts", "surround.ac3"}

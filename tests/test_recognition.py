@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import sys
 import threading
 import time
 import tracemalloc
@@ -12,7 +13,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from shotprint.audio import FoundRecording, find_recordings, read, resample, write_wav
+from shotprint.audio import (
+    FoundRecording,
+    HeldFile,
+    find_recordings,
+    read,
+    resample,
+    write_wav,
+)
 from shotprint.clips import ClipRule, cut_clips, normalize_level, pick_onset_frames, place_clips
 from shotprint.detection import DetectedShot, Detector, Listening, OnnxDetector, Section
 from shotprint.errors import OutputError, ShotprintError
@@ -21,7 +29,7 @@ from shotprint.firearms import Firearm
 from shotprint.recognition import ModelMetadata, OnnxModel, RecognitionSettings, Recognizer
 from shotprint.recognition.listening import BLOCK_S, listen
 from shotprint.recognition.recognizer import NO_SHOT
-from shotprint.recognition.running import run_recordings
+from shotprint.recognition.running import HELD_BYTES, run_recordings
 from shotprint.recognition.shots import average, cut_shots
 from shotprint.weights import shipped_model
 from toy import TOY_LABELS, make_shot, write_bursts, write_shots, write_toy_detector
@@ -466,6 +474,39 @@ def test_recordings_are_read_ahead(tmp_path):
     found = [FoundRecording(str(path), path.name) for path in paths]
     expected = hashlib.sha256(b"sound").hexdigest()
     assert list(run_recordings(found, work, fail, jobs=1)) == [expected] * 4
+
+
+def test_a_short_recording_is_opened_once(tmp_path):
+    """What is decoded are the bytes that were hashed; a larger one is streamed."""
+    paths = write_shots(tmp_path, 2)
+    with paths[1].open("ab") as file:
+        file.write(bytes(HELD_BYTES))
+    contents = [path.read_bytes() for path in paths]
+    opened = dict.fromkeys(map(str, paths), 0)
+
+    def count(event, given):
+        if event == "open" and str(given[0]) in opened:
+            opened[str(given[0])] += 1
+
+    sys.addaudithook(count)
+
+    def work(recording, sha256, run):
+        place = run.place(recording)
+        assert isinstance(place, HeldFile) == (recording.path == paths[0])
+        content = contents[paths.index(recording.path)]
+        assert sha256 == hashlib.sha256(content).hexdigest()
+        return read(place)
+
+    def fail(recording, error, sha256):
+        raise AssertionError(error)
+
+    first, second = run_recordings(find_recordings(paths), work, fail, jobs=1)
+    assert opened[str(paths[0])] == 1
+    assert opened[str(paths[1])] > 1  # a guard: the hook sees what is opened
+    for path, audio in zip(paths, (first, second), strict=True):
+        expected = read(path)
+        np.testing.assert_array_equal(audio.waveform, expected.waveform)
+        assert audio.warnings == expected.warnings
 
 
 def test_whoever_stops_asking_does_not_wait_for_the_rest(tmp_path):

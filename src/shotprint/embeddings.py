@@ -101,7 +101,7 @@ def _embed_shots(
     def work(section: Any) -> Any:
         return answer_section(section, detector, model)
 
-    reading, shots = hear_shots(recording.path, listening, work, run)
+    reading, shots = hear_shots(run.place(recording), listening, work, run)
     found, bursts = to_results([shot.detected for shot in shots])
     result = RecordingResult(
         recording.name, sha256, **vars(reading.heard), shots=found, bursts=bursts
@@ -124,7 +124,7 @@ def _embed_whole(
 ) -> EmbeddedRecording:
     outputs: list[tuple[Floats, Floats, Floats]] = []
     heard = listen(
-        recording.path,
+        run.place(recording),
         model.metadata,
         listening,
         lambda clips: outputs.append(run_clips(model, clips)),

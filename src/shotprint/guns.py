@@ -67,7 +67,7 @@ def compute_set_likelihoods(probabilities: Floats, sets: list[tuple[int, ...]]) 
     floor = np.maximum(probabilities, 1e-9)
     results = np.empty(len(sets))
     sizes = np.array([len(labels) for labels in sets])
-    for size in np.unique(sizes).tolist():
+    for size in sorted(set(sizes.tolist())):
         places = np.flatnonzero(sizes == size)
         own = floor[:, np.array([sets[place] for place in places])]  # (n_shots, n_sets, size)
         whole = own.sum(axis=2)

@@ -32,13 +32,17 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
-def open_session(path: Path, threads: int, device: str = "cpu") -> tuple[Any, str]:
+def open_session(
+    path: Path, threads: int, device: str = "cpu", plan: bool = True
+) -> tuple[Any, str]:
     """Open an ONNX file.
 
     Parameters
     ----------
     threads : of one call, on the CPU
     device : ``cpu``; ``cuda`` or ``cuda:N``; ``auto``: the first GPU if ONNX Runtime can use it
+    plan : lay out the memory of a call once for each shape of its input: sooner done where shapes
+        repeat, but what is laid out is more
 
     Returns
     -------
@@ -66,6 +70,7 @@ def open_session(path: Path, threads: int, device: str = "cpu") -> tuple[Any, st
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = plan or len(providers) > 1
     options.log_severity_level = 4  # what goes wrong is raised, and said in one line
     try:
         session = onnxruntime.InferenceSession(path, options, providers=providers)

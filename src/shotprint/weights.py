@@ -15,21 +15,22 @@ the disk is full, it is removed.
 import contextlib
 import functools
 import hashlib
-import http.client
 import math
 import os
 import sys
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shotprint import __version__
 from shotprint.errors import ShotprintError
 from shotprint.files import write_text
 from shotprint.progress import show_progress
+
+if TYPE_CHECKING:  # who downloads nothing needs not load it: 2 MB
+    import http.client
 
 REGISTRY_PATH = Path(__file__).with_name("weights.toml")
 SHIPPED_DIR = Path(__file__).with_name("shipped")
@@ -238,9 +239,11 @@ def _accept(part: Path, entry: WeightsEntry, path: Path) -> None:
 
 def _fetch(entry: WeightsEntry, part: Path) -> None:
     """Download to `part`, going on from what it holds; a lost connection leaves it there."""
+    from http import HTTPStatus
+
     offset = part.stat().st_size if part.exists() else 0
     with _open(entry, offset) as response:
-        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
             offset = 0  # the server sends the whole file whatever was asked for
         length = response.headers.get("Content-Length")
         n_bytes = offset + int(length) if length else entry.size_bytes
@@ -260,8 +263,13 @@ def _fetch(entry: WeightsEntry, part: Path) -> None:
         )
 
 
-def _open(entry: WeightsEntry, offset: int) -> http.client.HTTPResponse:
+def _open(entry: WeightsEntry, offset: int) -> "http.client.HTTPResponse":
     """Ask for the file from byte `offset` on; a server may send all of it instead."""
+    import urllib.error
+    import urllib.request
+    from http import HTTPStatus
+    from http.client import HTTPException
+
     if entry.url is None:
         raise ShotprintError(f"{entry.name} comes with shotprint and cannot be fetched")
     headers = {"User-Agent": f"shotprint/{__version__}"}
@@ -272,22 +280,24 @@ def _open(entry: WeightsEntry, offset: int) -> http.client.HTTPResponse:
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
-        if offset and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if offset and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return _open(entry, 0)  # it has no such byte: what we hold is of another file
         raise ShotprintError(
             f"{entry.url} answers {error.code} {error.reason}; try later, or download "
             f"{entry.filename} by hand and name its folder with --weights-dir"
         ) from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, HTTPException) as error:
         raise _describe_loss(error, entry) from error
     return response
 
 
-def _read_blocks(response: http.client.HTTPResponse, entry: WeightsEntry) -> Iterator[bytes]:
+def _read_blocks(response: "http.client.HTTPResponse", entry: WeightsEntry) -> Iterator[bytes]:
+    from http.client import HTTPException
+
     try:
         while block := response.read(_BLOCK_BYTES):
             yield block
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, HTTPException) as error:
         raise _describe_loss(error, entry) from error
 
 

@@ -25,11 +25,13 @@ from shotprint.audio.reading import (
     write_wav,
 )
 from shotprint.audio.resampling import Resampler, resample
+from shotprint.audio.sources import HeldFile
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "Audio",
     "FoundRecording",
+    "HeldFile",
     "Probe",
     "Resampler",
     "find_recordings",

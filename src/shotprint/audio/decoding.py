@@ -11,6 +11,8 @@ from shotprint.audio.libsndfile import open_with_libsndfile
 from shotprint.audio.sources import (
     MAX_RATE_HZ,
     MIN_RATE_HZ,
+    HeldFile,
+    Place,
     Source,
     recording_error,
     require_track,
@@ -18,11 +20,15 @@ from shotprint.audio.sources import (
 
 
 @contextlib.contextmanager
-def open_source(path: Path, track: int | None = None) -> Iterator[Source]:
+def open_source(place: Place, track: int | None = None) -> Iterator[Source]:
     """Open a recording; RecordingError where there is no sound to be had from it."""
-    _check_file(path)
+    if isinstance(place, HeldFile):
+        path = place.path
+    else:
+        path = place
+        _check_file(path)
     with contextlib.ExitStack() as stack:
-        source = open_with_libsndfile(path, stack)
+        source = open_with_libsndfile(place, stack)
         if source is None:
             source = stack.enter_context(open_with_ffmpeg(path, track))
         require_track(path, track, source.n_tracks)
@@ -32,7 +38,7 @@ def open_source(path: Path, track: int | None = None) -> Iterator[Source]:
                 f"its header states a sample rate of {source.sample_rate_hz} Hz; "
                 f"{MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be read",
             )
-        look_for_end(path, source)
+        look_for_end(place, source)
         yield source
 
 

@@ -2,10 +2,9 @@
 
 import os
 import struct
-from pathlib import Path
 from typing import Any
 
-from shotprint.audio.sources import Source
+from shotprint.audio.sources import Place, Source, open_bytes
 
 # A chunk that states a size from here on was written into a pipe, its length unknown.
 UNKNOWN_SIZE = 0x7FFFF000
@@ -18,9 +17,9 @@ ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MATROSKA_MAGIC, MATROSKA_SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
-def look_for_end(path: Path, source: Source) -> None:
+def look_for_end(place: Place, source: Source) -> None:
     """Set what is known of the end: `present_share` and `lacks_end`."""
-    with path.open("rb") as file:
+    with open_bytes(place) as file:
         head = file.read(4096)
         n_bytes = file.seek(0, os.SEEK_END)
         if head.startswith((b"OggS", b"FLV")):

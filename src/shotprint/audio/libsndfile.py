@@ -12,7 +12,14 @@ import soundfile
 
 from shotprint.audio import ffmpeg, sources
 from shotprint.audio.ends import SLOPPY_BYTES, UNKNOWN_SIZE
-from shotprint.audio.sources import TOLERANCE_S, Floats, Source
+from shotprint.audio.sources import (
+    TOLERANCE_S,
+    Floats,
+    HeldFile,
+    Place,
+    Source,
+    open_bytes,
+)
 from shotprint.errors import RecordingError
 
 # A file that states no samples but is larger was never finished.
@@ -28,15 +35,17 @@ class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def open_with_libsndfile(path: Path, stack: contextlib.ExitStack) -> Source | None:
+def open_with_libsndfile(place: Place, stack: contextlib.ExitStack) -> Source | None:
     """Return None for what libsndfile cannot read, or FFmpeg reads better."""
-    if _is_for_ffmpeg(path):
+    path = Path(place)
+    if _is_for_ffmpeg(place):
         return None
+    held = isinstance(place, HeldFile) and path.suffix.lower() != ".raw"
     name = os.fspath(path) if os.name == "nt" else os.fsencode(path)
     try:
-        file = stack.enter_context(_SequentialFile(name))
+        file = stack.enter_context(_SequentialFile(open_bytes(place) if held else name))
     except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: .raw without header
-        return None
+        return open_with_libsndfile(path, stack) if held else None  # its name may tell
     if file.format == "RAW":  # a guess from the extension: any bytes would do
         return None
     is_exact = re.match("PCM_|FLOAT|DOUBLE|[AU]LAW|ALAC", file.subtype) is not None
@@ -55,14 +64,14 @@ def open_with_libsndfile(path: Path, stack: contextlib.ExitStack) -> Source | No
     return source
 
 
-def _is_for_ffmpeg(path: Path) -> bool:
+def _is_for_ffmpeg(place: Place) -> bool:
     """Tell Ogg and joined FLAC, of which libsndfile reads one of several, and MPEG by its name.
 
     Of MPEG it reads what the first frame announces and no more, and warns on stderr.
     """
-    if path.suffix.lower() in (".mp1", ".mp2", ".mp3", ".m1a", ".m2a", ".m3a"):
+    if Path(place).suffix.lower() in (".mp1", ".mp2", ".mp3", ".m1a", ".m2a", ".m3a"):
         return True
-    with path.open("rb") as file:
+    with open_bytes(place) as file:
         head = file.read(4)
         if head == b"fLaC":
             return _holds_another_flac(file)

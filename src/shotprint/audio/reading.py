@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from shotprint.audio.channels import Tally, missing_channel, parse_channel, pick_channels
 from shotprint.audio.decoding import open_source
 from shotprint.audio.resampling import Resampler
-from shotprint.audio.sources import Floats, PathLike, Source, recording_error
+from shotprint.audio.sources import (
+    Floats,
+    PathLike,
+    Place,
+    Source,
+    recording_error,
+    to_place,
+)
 from shotprint.errors import ShotprintError
 from shotprint.files import write_beside
 
@@ -207,7 +214,7 @@ def _decode(source: Source, request: _Request) -> Iterator[Floats]:
 
 
 @contextlib.contextmanager
-def _open_reading(path: Path, request: _Request) -> Iterator[_Reading]:
+def _open_reading(path: Place, request: _Request) -> Iterator[_Reading]:
     with open_source(path, request.track) as source:
         chosen = parse_channel(request.channel)
         if problem := missing_channel(chosen, source.n_channels):
@@ -217,7 +224,7 @@ def _open_reading(path: Path, request: _Request) -> Iterator[_Reading]:
         yield _Reading(source, chosen, request)
 
 
-def _find_loudest(path: Path, request: _Request) -> int:
+def _find_loudest(path: Place, request: _Request) -> int:
     with open_source(path, request.track) as source:
         tally = Tally(source.n_channels)
         for block in _decode(source, request):
@@ -233,7 +240,7 @@ def probe(path: PathLike, *, track: int | None = None) -> Probe:
     RecordingError
         The file is missing, empty, no sound, a video without sound, or has no such track.
     """
-    with open_source(Path(path), track) as source:
+    with open_source(to_place(path), track) as source:
         n_promised, rate_hz = source.n_promised, source.sample_rate_hz
         return Probe(
             path=source.path,
@@ -281,7 +288,7 @@ def read(
         many samples that are no numbers, longer than `max_duration_s`, or has no such channel or
         track.
     """
-    path = Path(path)
+    path = to_place(path)
     request = _Request(sample_rate_hz, channel, track, start_s, duration_s)
     with _open_reading(path, request) as reading:
         parts: list[Floats] = []
@@ -292,7 +299,7 @@ def read(
         return _to_audio(np.concatenate(parts, axis=1), reading, warnings)
 
 
-def _refuse_long(path: Path, duration_s: float, max_duration_s: float) -> None:
+def _refuse_long(path: Place, duration_s: float, max_duration_s: float) -> None:
     if duration_s > max_duration_s:
         raise recording_error(
             path,
@@ -334,7 +341,7 @@ def stream(
     RecordingError
         As `read`; where too many samples are no numbers, after the last but one block.
     """
-    with _open_reading(Path(path), _Request(sample_rate_hz, channel, track)) as reading:
+    with _open_reading(to_place(path), _Request(sample_rate_hz, channel, track)) as reading:
         n_block = max(1, round(block_s * reading.sample_rate_hz))
         held: Floats | None = None
         n_before = 0

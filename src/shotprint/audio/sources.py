@@ -1,9 +1,11 @@
 """What an open recording is, whichever library reads it."""
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,30 @@ MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 2_000_000
 BLOCK_VALUES = 1 << 17
 # Stated lengths of compressed sound are off by the padding of the last frames.
 TOLERANCE_S, TOLERANCE_SHARE = 0.1, 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class HeldFile(os.PathLike[str]):
+    """A file whose bytes are in memory, read once; wherever a path is taken it is that path."""
+
+    path: Path
+    content: memoryview
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+
+Place = Path | HeldFile
+
+
+def to_place(path: PathLike) -> Place:
+    """Return where a recording lies, as a path unless its bytes are held."""
+    return path if isinstance(path, HeldFile) else Path(path)
+
+
+def open_bytes(place: Place) -> BinaryIO:
+    """Open a file, or what is held of it, to be read."""
+    return io.BytesIO(place.content) if isinstance(place, HeldFile) else place.open("rb")
 
 
 @dataclass
@@ -57,7 +83,7 @@ def recording_error(path: PathLike, text: str) -> RecordingError:
     return RecordingError(f"{os.fspath(path)}: {' '.join(text.split())}")
 
 
-def require_track(path: Path, track: int | None, n_tracks: int) -> None:
+def require_track(path: PathLike, track: int | None, n_tracks: int) -> None:
     """Raise RecordingError where there is no such track."""
     if track is None or track < n_tracks:
         return

@@ -21,6 +21,7 @@ from shotprint.cli.running import (
     finish,
     join_cells,
     run_all,
+    share_heap,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def detect(
     kind = choose_format(format, output)
     parse_channel(channel)
     listening = Listening(channel, track)
+    share_heap()
     finder = options.open_detector(detector, threshold, device)
     found = find_recordings(paths)
     if kind in TRACKS:

@@ -23,6 +23,7 @@ from shotprint.cli.running import (
     finish,
     gather,
     join_cells,
+    share_heap,
 )
 from shotprint.decisions import LEVEL, describe_decision
 
@@ -152,6 +153,7 @@ def recognize(
     if kind == Format.parquet:
         output = _require_folder(output, resume)
     known = read_known(manifest) if manifest is not None else {}
+    share_heap()
     recognizer = open_recognizer(setup)
     guns = recognizer.enrolled
     found = find_recordings(paths)

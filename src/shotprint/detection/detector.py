@@ -221,6 +221,7 @@ class Reading:
         for section in cut_sections(watch(), self._listening.section_s):
             self.whole = section if section.is_whole else None
             yield section
+            del section  # whoever asks for the next one is done with it
         block = last[0]
         if n_samples == block.waveform.shape[1]:
             require_length(block, self._path)

@@ -114,7 +114,8 @@ class OnnxDetector:
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1, device: str = "cpu") -> None:
         path = Path(path)
-        self._session, self.device = open_session(path, threads, device)
+        # Recordings are of many lengths: to plan for each saves no time, and costs 8 MB.
+        self._session, self.device = open_session(path, threads, device, plan=False)
         try:
             self.metadata = DetectorMetadata.from_json(read_metadata_text(self._session, path))
         except ShotprintError as error:

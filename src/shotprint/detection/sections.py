@@ -5,6 +5,7 @@ recording is read: so shots do not depend on the size of blocks, sections can be
 order, and a run that was interrupted goes on with the first one that is missing.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -67,24 +68,36 @@ def cut_sections(blocks: Iterable[Audio], section_s: float = SECTION_S) -> Itera
     blocks : of one recording, in order, at its own rate
     """
     held: Floats | None = None
-    start, index, rate_hz, offset_s = 0, 0, 0, 0.0
+    n_held = start = index = rate_hz = 0
+    offset_s = 0.0
     for block in blocks:
+        n_block = block.waveform.shape[1]
         if held is None:
+            held, n_held = block.waveform, n_block
             rate_hz, offset_s = block.sample_rate_hz, block.start_s
-            held = block.waveform
         else:
-            held = np.concatenate([held, block.waveform], axis=1)
+            if n_held + n_block > held.shape[1]:
+                n_room = n_block + math.ceil((BACK_S + section_s + AHEAD_S) * rate_hz)
+                held = _make_room(held[:, :n_held], max(n_room, n_held + n_block))
+            held[:, n_held : n_held + n_block] = block.waveform
+            n_held += n_block
         while True:
-            end = start + held.shape[1]
             last = round((index + 1) * section_s * rate_hz)
-            if end < last + round(AHEAD_S * rate_hz) + 1:
+            if start + n_held < last + round(AHEAD_S * rate_hz) + 1:
                 break
             yield _cut(held, start, index, last, (rate_hz, offset_s, section_s))
             index += 1
             keep = max(0, last - round(BACK_S * rate_hz))
-            held, start = held[:, keep - start :], keep
+            held, n_held, start = held[:, keep - start :], n_held - (keep - start), keep
     if held is not None:
-        yield _cut(held, start, index, start + held.shape[1], (rate_hz, offset_s, section_s), True)
+        yield _cut(held, start, index, start + n_held, (rate_hz, offset_s, section_s), True)
+
+
+def _make_room(held: Floats, n_samples: int) -> Floats:
+    """Return a copy with room behind it: what a section still needs is written there, once."""
+    roomy = np.empty((len(held), n_samples), np.float32)
+    roomy[:, : held.shape[1]] = held
+    return roomy
 
 
 def _cut(

@@ -39,7 +39,7 @@ def search(
     ------
     RecordingError : it cannot be read, or is silent
     """
-    reading, shots = hear_shots(recording.path, listening, detector.find, run)
+    reading, shots = hear_shots(run.place(recording), listening, detector.find, run)
     found, bursts = to_results(shots)
     return RecordingResult(
         recording.name, sha256, **vars(reading.heard), shots=found, bursts=bursts

@@ -5,6 +5,7 @@ where that is not possible, and for long recordings, whose sections threads shar
 """
 
 import contextlib
+import mmap
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,8 @@ from typing import Any, Generic, TypeVar
 
 from shotprint.audio import FoundRecording
 from shotprint.recognition.running import (
+    AHEAD,
+    HELD_BYTES,
     READ_AHEAD_BYTES,
     Fail,
     Looks,
@@ -25,6 +28,7 @@ from shotprint.recognition.running import (
     Work,
     attempt,
     count_jobs,
+    find_room,
     run_recordings,
 )
 
@@ -35,8 +39,9 @@ CHUNK = 4
 
 T = TypeVar("T")
 
-Chunk = Sequence[tuple[FoundRecording, Seen | None]]
-Answer = Callable[[FoundRecording, Seen | None], Any]
+Chunk = Sequence[tuple[FoundRecording, Seen | None, slice]]
+"""Of each recording also where its bytes are on the shelf; empty: they are not held."""
+Answer = Callable[[FoundRecording, Seen | None, slice], Any]
 
 _tasks: list[Answer] = []
 """In a process that was forked: what it does with a recording."""
@@ -76,10 +81,15 @@ class Processes(Generic[T]):
         self, work: Work[T], fail: Fail[T], jobs: int, begin: Callable[[], None] | None = None
     ) -> None:
         self._jobs = jobs
+        # Shared by all processes; what is read ahead, waits and is worked on has its own room.
+        n_rooms = AHEAD + (4 * jobs + 2) * CHUNK
+        self._shelf = shelf = memoryview(mmap.mmap(-1, n_rooms * HELD_BYTES))
 
-        def answer(recording: FoundRecording, seen: Seen | None) -> T:
-            look = None if seen is None else lambda _: seen
-            return attempt(recording, work, fail, look=look)
+        def answer(recording: FoundRecording, seen: Seen | None, room: slice) -> T:
+            if seen is None:
+                return attempt(recording, work, fail)
+            content = shelf[room] if room.stop else None
+            return attempt(recording, work, fail, look=lambda _: seen._replace(content=content))
 
         before = set(multiprocessing.active_children())
         self._pool = ProcessPoolExecutor(
@@ -94,10 +104,11 @@ class Processes(Generic[T]):
         After a death every result that is left is None. Whoever stops asking ends the processes.
         """
         pending: deque[tuple[int, Future[list[T]]]] = deque()
-        looks = Looks(recordings)
+        looks = Looks(recordings, self._shelf)
         try:
             for at in range(0, len(recordings), CHUNK):
-                chunk = [(each, looks.take()) for each in recordings[at : at + CHUNK]]
+                last = min(at + CHUNK, len(recordings))
+                chunk = [self._pack(n, recordings[n], looks.take()) for n in range(at, last)]
                 pending.append((len(chunk), self._submit(chunk)))
                 if len(pending) > 4 * self._jobs:
                     yield from _collect(*pending.popleft())
@@ -109,6 +120,16 @@ class Processes(Generic[T]):
             self._pool.shutdown(wait=False, cancel_futures=True)
             for child in self._children:
                 child.terminate()
+
+    def _pack(
+        self, n: int, recording: FoundRecording, seen: Seen | None
+    ) -> tuple[FoundRecording, Seen | None, slice]:
+        """Return what a process needs to know of a recording; its bytes stay on the shelf."""
+        if seen is None or seen.content is None:
+            return recording, seen, slice(0, 0)
+        start = find_room(n, len(self._shelf)).start
+        room = slice(start, start + len(seen.content))
+        return recording, seen._replace(content=None), room
 
     def _submit(self, chunk: Chunk) -> "Future[list[T]]":
         try:
@@ -171,4 +192,4 @@ def _begin(answer: Answer, begin: Callable[[], None] | None) -> None:
 
 
 def _answer_all(chunk: Chunk) -> list[Any]:
-    return [_tasks[0](recording, seen) for recording, seen in chunk]
+    return [_tasks[0](*each) for each in chunk]

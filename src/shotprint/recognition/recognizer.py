@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shotprint.audio import FoundRecording, resample
+from shotprint.audio import FoundRecording, HeldFile, resample
 from shotprint.audio.channels import parse_channel
 from shotprint.calibration import combine_recordings
 from shotprint.decisions import LEVEL
@@ -256,7 +256,7 @@ class Recognizer:
         warnings = self._warn_of_training(sha256)
         if self.detector is not None:
             work = functools.partial(self._answer_section, self.detector, sha256, run)
-            reading, shots = hear_shots(recording.path, self._listening, work, run)
+            reading, shots = hear_shots(run.place(recording), self._listening, work, run)
             heard = reading.heard
             log_probabilities = np.array([shot.log_probabilities for shot in shots])
             traits = np.array([shot.traits for shot in shots])
@@ -264,7 +264,7 @@ class Recognizer:
             warnings += () if shots else (NO_SHOT,)
         if not shots:
             heard, log_probabilities, embeddings, traits = self._hear_whole(
-                recording.path, run.check, reading
+                run.place(recording), run.check, reading
             )
         metadata, level = self.model.metadata, self.settings.level
         answers = [
@@ -306,7 +306,7 @@ class Recognizer:
         return shots
 
     def _hear_whole(
-        self, path: Path, check: Callable[[], None], reading: Reading | None
+        self, path: Path | HeldFile, check: Callable[[], None], reading: Reading | None
     ) -> tuple[Heard, Floats, Floats, Floats]:
         """Return what was heard; log-probabilities, embeddings, traits of the loudest clips.
 
