@@ -94,7 +94,7 @@ def test_two_processes_of_torchrun_do_what_one_does(packed: Path, tmp_path: Path
     )
     assert (two - one).norm() < 0.01 * one.norm()
     for first, second in zip(*map(read_figures, (tmp_path / "one", tmp_path / "two")), strict=True):
-        assert second == pytest.approx(first, rel=1e-4)
+        assert second == pytest.approx(first, rel=3e-3)
 
 
 def start_as_slurm(command: list[str], rank: int, port: int) -> "subprocess.Popen[str]":

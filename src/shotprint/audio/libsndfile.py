@@ -1,6 +1,7 @@
 """Reading with libsndfile: WAV and its kin, AIFF, FLAC, AU, CAF: a start in no time."""
 
 import contextlib
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -28,6 +29,14 @@ MAX_HEADER_BYTES = 8192
 FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 
 
+class _HeldBytes(io.BytesIO):
+    """Bytes in which, as in a file, a place before the first is refused and nothing moves."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begin = (0, self.tell(), self.getbuffer().nbytes)[whence]
+        return super().seek(begin + offset) if begin + offset >= 0 else self.tell()
+
+
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file that soundfile does not seek in after every read: that costs time in FLAC."""
 
@@ -40,12 +49,12 @@ def open_with_libsndfile(place: Place, stack: contextlib.ExitStack) -> Source | 
     path = Path(place)
     if _is_for_ffmpeg(place):
         return None
-    held = isinstance(place, HeldFile) and path.suffix.lower() != ".raw"
+    held = place.content if isinstance(place, HeldFile) and path.suffix.lower() != ".raw" else None
     name = os.fspath(path) if os.name == "nt" else os.fsencode(path)
     try:
-        file = stack.enter_context(_SequentialFile(open_bytes(place) if held else name))
+        file = stack.enter_context(_SequentialFile(name if held is None else _HeldBytes(held)))
     except (soundfile.LibsndfileError, TypeError, ValueError):  # TypeError: .raw without header
-        return open_with_libsndfile(path, stack) if held else None  # its name may tell
+        return None if held is None else open_with_libsndfile(path, stack)  # its name may tell
     if file.format == "RAW":  # a guess from the extension: any bytes would do
         return None
     is_exact = re.match("PCM_|FLOAT|DOUBLE|[AU]LAW|ALAC", file.subtype) is not None
