@@ -21,6 +21,8 @@ def make_world(folder: Path) -> None:
     for seed, name in enumerate((*names, *(f"testfire{i}" for i in (1, 2, 3)))):
         write_shot(folder / f"{name}.wav", seed, 48000, 2.0)
     encode(folder / "range.mp4", make_shot(1)[None], 48000, "aac", video="mpeg4")
+    for seed in range(4):
+        write_shot(folder / "archive" / f"{seed}.wav", seed)
     write_guns(folder / "guns9")
     write_positions(folder / "shotspotter-cut")
     make_others(folder / "others" / "hum")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clusters import serve_s3, start_ray
 from shotprint.audio import write_wav
 from shotprint.cluster import (
     ArchiveJournal,
@@ -41,44 +42,19 @@ from toy import write_shots
 ray = pytest.importorskip("ray")
 parquet = pytest.importorskip("pyarrow.parquet")
 
-MOTO = Path(sys.prefix, "s3", "bin", "moto_server")  # on its own: see the Makefile
-
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The URL of a real S3 server on this machine."""
-    server = None
-    if MOTO.exists():
-        server = subprocess.Popen(
-            [MOTO, "-H", "127.0.0.1", "-p", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert server.stderr is not None
-        line = next(line for line in server.stderr if b"Running on" in line).decode()
-        yield line.split()[-1]
-        server.kill()
-        server.communicate()
-    else:
-        yield ""
+    with serve_s3() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def cluster(s3: str) -> Iterator[str]:
-    """A Ray of two cores, and its address; its processes know the S3 server."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-            patch.setenv(f"AWS_{name}", "testing")
-        patch.setenv("AWS_ENDPOINT_URL", s3)
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(
-            "local",
-            num_cpus=2,
-            include_dashboard=False,
-            object_store_memory=80 << 20,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-        yield ray.get_runtime_context().gcs_address
-        ray.shutdown()
+    """A Ray of two cores, and its address."""
+    with start_ray(s3) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
