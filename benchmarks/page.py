@@ -53,7 +53,6 @@ Written by `make bench`; do not edit. Ratios say how many times as good as the b
 {describe_ways()}
 
 ## To repeat it
-<!-- not run: minutes to hours; checked: the target of make and the options -->
 ```
 make bench                      # everything, in about {minutes} minutes; rewrites this page
 make bench OPTIONS=--install    # the size of the base install too (pip, network)

@@ -133,6 +133,9 @@ class Runner:
     def __enter__(self) -> "Runner":
         patch = self._stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(sys, "argv", [])
+        # What was started in the background ignores Ctrl-C, and so would what it starts.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._stack.callback(signal.signal, signal.SIGINT, before)
         for name, value in self.environment.items():
             patch.setenv(name, value)
         return self
@@ -167,7 +170,7 @@ class Runner:
         words = [] if re.search(r"[|<>&;$]", command) else shlex.split(command, comments=True)
         if command.startswith("shotprint serve"):
             self._serve(shlex.split(command.rstrip(" &"), comments=True))
-        elif command.startswith("shotprint listen") and not words[2:3] or "--list-dev" in command:
+        elif re.fullmatch("shotprint listen( --list-devices)?", command):
             listen_to_microphone(words)
         elif words[:1] == ["shotprint"] and not {"--devices", "ray"} & {*words}:
             call(cli.main, words)
@@ -207,20 +210,13 @@ class Runner:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", *words, "--port", str(self.port)]
-        service = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, preexec_fn=allow_ctrl_c
-        )
+        service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             wait_for(f"http://127.0.0.1:{self.port}/api/health", service)
         except BaseException:
             service.kill()
             raise
         self._stack.callback(end_with_ctrl_c, service)
-
-
-def allow_ctrl_c() -> None:
-    """Let SIGINT end a process, also where this one was started in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for(url: str, service: "subprocess.Popen[str]") -> None:
@@ -255,7 +251,6 @@ def listen_to_microphone(words: list[str]) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=allow_ctrl_c,
     )
     try:
         stderr = process.communicate(timeout=20)[1]

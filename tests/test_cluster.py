@@ -392,14 +392,14 @@ def test_wrong_usage_is_refused(tmp_path, monkeypatch, words, error, message) ->
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
-def test_no_ray_at_the_address() -> None:
+def test_no_ray_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with (
-        pytest.raises(ShotprintError, match=f"no Ray at 127.0.0.1:{port} .*ray start"),
-        connect(Cluster(f"127.0.0.1:{port}")),
-    ):
-        pass
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    for address, mend in ((f"127.0.0.1:{port}", "leave out --address"), ("auto", "unset RAY_ADD")):
+        message = f"no Ray at 127.0.0.1:{port} .*ray start.*{mend}"
+        with pytest.raises(ShotprintError, match=message), connect(Cluster(address)):
+            pass
 
 
 def test_without_ray_the_extra_is_named(monkeypatch) -> None:

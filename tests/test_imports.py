@@ -1,5 +1,6 @@
 """What a fresh interpreter imports: recognition must not pay for training."""
 
+import os
 import subprocess
 import sys
 
@@ -46,3 +47,32 @@ def test_help_imports_nothing_but_typer():
     output, imported = list_imports("--help")
     assert "recognize" in output
     assert imported.isdisjoint({*HEAVY, "numpy", "onnxruntime", "soundfile"})
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        ("raise KeyboardInterrupt", 130, "shotprint: interrupted; nothing half-written is left"),
+        (
+            "try:\n    raise KeyboardInterrupt\nexcept BaseException as error:\n"
+            "    raise ImportError('initialization failed') from error",
+            130,
+            "shotprint: interrupted; nothing half-written is left",
+        ),
+        ("raise ImportError('broken')", 1, "ImportError: broken"),
+    ],
+)
+def test_ctrl_c_while_it_starts_is_one_line(tmp_path, content, code, line):
+    """Ctrl-C in the middle of a module that is loaded; compiled ones make it an ImportError."""
+    (tmp_path / "typer.py").write_text(content, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "shotprint", "--version"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert done.stderr.splitlines()[-1] == line
+    assert code == 1 or done.stderr.count("\n") == 1

@@ -134,7 +134,9 @@ def connect(cluster: Cluster) -> Iterator[Any]:
 
 
 def _require_answer(address: str | None) -> None:
-    """Raise where nothing listens at HOST:PORT: Ray itself would end this process."""
+    """Raise where nothing listens at HOST:PORT: Ray itself would wait, and end this process."""
+    named = os.environ.get("RAY_ADDRESS") if address == "auto" else None  # Ray asks there first
+    address = named or address
     host, _, port = (address or "").rpartition(":")
     if not address or "/" in host or not port.isdigit():
         return
@@ -143,8 +145,8 @@ def _require_answer(address: str | None) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise ShotprintError(
-            f"no Ray at {address} ({reason}); start one there (ray start --head), or leave out "
-            "--address"
+            f"no Ray at {address} ({reason}); start one there (ray start --head), or "
+            + ("unset RAY_ADDRESS, which names it" if named else "leave out --address")
         ) from None
 
 
