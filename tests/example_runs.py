@@ -36,7 +36,7 @@ import stand_ins
 from shotprint import cli
 
 ROOT = Path(__file__).parents[1]
-WAIT_S = 120
+WAIT_S = 300
 
 QUICK = (  # what is given beside the example, where the example leaves it open
     (r"shotprint (train|crossval) ", "--epochs 0 --weights shipped"),
