@@ -24,6 +24,14 @@ NAMES = (
 )
 
 
+TOY = """import os, subprocess, sys
+
+
+def main():
+    sys.exit(subprocess.call([os.environ["PYTHON"], "-m", "shotprint", *sys.argv[1:]]))
+"""
+
+
 def install(folder: Path, names: Sequence[str] = NAMES) -> Path:
     """Write a program of each name into a new folder."""
     folder.mkdir(parents=True)
@@ -79,12 +87,10 @@ def _collect_toys(options: str) -> int:
     tool = runpy.run_path(str(ROOT / "packaging" / "wheelhouse.py"))
     asked = tool["parse"](options.split())
     asked.output.mkdir(parents=True)
-    script = f"import subprocess, sys\n\n\ndef main():\n    sys.exit(subprocess.run({_SELF}))\n"
-    script = script.replace("subprocess.run(", "subprocess.call(")
     info = "shotprint-1.0.dist-info"
     extras = "".join(f"Provides-Extra: {each}\n" for each in asked.extras.split(",") if each)
     wheel = {
-        "toy_shotprint.py": script,
+        "toy_shotprint.py": TOY,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: shotprint\nVersion: 1.0\n{extras}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": "[console_scripts]\nshotprint = toy_shotprint:main\n",
@@ -96,9 +102,6 @@ def _collect_toys(options: str) -> int:
     tool["describe"](asked)
     tool["check"](asked)
     return 0
-
-
-_SELF = "['sh', '-c', 'exec \"$PYTHON\" -m shotprint \"$@\"', 'sh', *sys.argv[1:]]"
 
 
 def pip(*words: str) -> int:
