@@ -61,7 +61,7 @@ class Page(NamedTuple):
 
 
 PAGES_RUN = {
-    "README.md": Page(("numpy",)),
+    "README.md": Page(),
     "docs/bench.md": Page(),
     "docs/cluster.md": Page(("pyarrow", "ray"), cluster=True),
     "docs/datasets.md": Page(("pandas",)),
