@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from benchmarks.comparison import read_comparison
+from benchmarks.gpu import read_record
 from benchmarks.installation import read_installation
 from benchmarks.measuring import describe_processor
 from benchmarks.rows import Row, format_table
@@ -45,7 +46,7 @@ def write_page(rows: Sequence[Row], load: float, seconds: float) -> str:
 Written by `make bench`; do not edit. Ratios say how many times as good as the baseline's way.
 {busy}
 {format_table(rows)}
-{describe_comparison()}
+{describe_comparison()}{describe_gpu()}
 ## Machine
 {describe_machine(load, seconds)}
 
@@ -86,6 +87,21 @@ def describe_comparison() -> str:
             "",
         ]
     )
+
+
+def describe_gpu() -> str:
+    """Return the section on a GPU, as measured last; empty: never."""
+    found = read_record()
+    if found is None:
+        return ""
+    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    return f"""
+## On a GPU
+Measured {found.measured} by `python -m benchmarks.gpu`; {found.gpu}, {found.n_cores} cores of
+{found.processor}; {versions}. {found.n_recordings:,} simulated recordings, as large a set as CADRE.
+
+{format_table(found.rows, "the CPU")}
+"""
 
 
 def describe_machine(load: float, seconds: float) -> str:

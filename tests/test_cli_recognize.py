@@ -313,7 +313,7 @@ def test_the_device_is_chosen_and_changes_no_answer(shots, toy_model):
     by_default = run(*common).stdout
     for device in ("cpu", "auto"):
         assert run(*common, "--device", device).stdout == by_default
-    for command in (common[:2], ("detect", shots), ("embed", shots, "-o", shots / "none.parquet")):
+    for command in (common[:2], ("embed", shots, "-o", shots / "none.parquet")):
         with pytest.raises(ShotprintError, match="onnxruntime-gpu"):
             run(*command, "--device", "cuda")
     assert not (shots / "none.parquet").exists()

@@ -1,5 +1,6 @@
 """Opening the model files of shotprint in ONNX Runtime; what they state of themselves."""
 
+import contextlib
 import os
 import re
 from enum import StrEnum
@@ -66,6 +67,8 @@ def open_session(
     providers: list[Any] = [_ON_CPU]
     if kind != "cpu" and has_cuda:
         onnxruntime.set_default_logger_severity(4)  # what it cannot load is said below
+        with contextlib.redirect_stdout(None), contextlib.suppress(RuntimeError, OSError):
+            onnxruntime.preload_dlls()  # those that pip installed
         providers.insert(0, (_ON_CUDA, {"device_id": number}))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

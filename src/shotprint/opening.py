@@ -20,7 +20,8 @@ class Setup:
     detector, threshold : see `open_detector`
     whole : look for no shots
     enrolled : file of references; None: none are compared with
-    device : on which networks run, see `shotprint.inference.open_session`
+    device : on which the model runs, see `shotprint.inference.open_session`; the detector always
+        runs on the CPU
     """
 
     settings: "RecognitionSettings"
@@ -50,21 +51,19 @@ def open_recognizer(setup: Setup) -> "Recognizer":
     from shotprint.recognition.enrolment import EnrolledGuns
 
     device = setup.device
-    finder = None if setup.whole else open_detector(setup.detector, setup.threshold, device)
+    finder = None if setup.whole else open_detector(setup.detector, setup.threshold)
     model = open_model(setup.model, setup.backbone, setup.weights_dir, setup.firearms, device)
     guns = None if setup.enrolled is None else EnrolledGuns(setup.enrolled, model)
     return Recognizer(model, setup.settings, finder, guns)
 
 
-def open_detector(
-    path: Path | None = None, threshold: float | None = None, device: str = "cpu"
-) -> "Detector":
+def open_detector(path: Path | None = None, threshold: float | None = None) -> "Detector":
     """Open a detector's file, or the shipped one."""
     from shotprint.detection import Detector, OnnxDetector
     from shotprint.weights import shipped_detector
 
     path = shipped_detector() if path is None else path
-    return Detector(OnnxDetector(path, device=device), threshold)
+    return Detector(OnnxDetector(path), threshold)
 
 
 def open_model(

@@ -56,7 +56,6 @@ def detect(
     track: options.Track = None,
     detector: options.DetectorPath = None,
     jobs: options.Jobs = 0,
-    device: options.Device = "cpu",
 ) -> None:
     """Find every shot in each recording: when it begins and ends, how loud, how sure.
 
@@ -73,7 +72,7 @@ def detect(
     parse_channel(channel)
     listening = Listening(channel, track)
     share_heap()
-    finder = options.open_detector(detector, threshold, device)
+    finder = options.open_detector(detector, threshold)
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)

@@ -46,7 +46,7 @@ def embed(
         raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
     parse_channel(channel)
     listening = Listening(channel, track)
-    finder = None if whole else options.open_detector(detector, threshold, device)
+    finder = None if whole else options.open_detector(detector, threshold)
     network = options.open_model(model, backbone, weights_dir, None, device)
     found = find_recordings(paths)
     embedding = embed_all(found, network, finder, listening, jobs)

@@ -104,18 +104,18 @@ class OnnxDetector:
 
     Parameters
     ----------
-    threads : how many threads one call uses, on the CPU
-    device : see `inference.open_session`
+    threads : how many threads one call uses. Recordings are of many lengths, and a GPU plans for
+        each about a second, so it is not used
 
     Raises
     ------
     ShotprintError : no such file, no ONNX file, half of one, or no detector of shotprint's
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 1, device: str = "cpu") -> None:
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         path = Path(path)
         # Recordings are of many lengths: to plan for each saves no time, and costs 8 MB.
-        self._session, self.device = open_session(path, threads, device, plan=False)
+        self._session, _ = open_session(path, threads, plan=False)
         try:
             self.metadata = DetectorMetadata.from_json(read_metadata_text(self._session, path))
         except ShotprintError as error:

@@ -26,7 +26,7 @@ def find_all(
     def work(recording: FoundRecording, sha256: str, run: Run) -> RecordingResult:
         return search(recording, sha256, run, detector, listening)
 
-    is_onnx = isinstance(detector.model, OnnxDetector) and detector.model.device == "cpu"
+    is_onnx = isinstance(detector.model, OnnxDetector)
     return (run_many if is_onnx else run_recordings)(recordings, work, to_failure, jobs)
 
 

@@ -23,6 +23,7 @@ from shotprint.evidence import LikelihoodCalibration
 from shotprint.files import compute_sha256
 from shotprint.firearms import Firearm
 from shotprint.inference import open_session, parse_metadata, read_metadata_text
+from shotprint.recognition.batching import Batching
 from shotprint.recognition.judgement import Judgement
 
 SCHEMA = "shotprint-model/1"
@@ -165,7 +166,7 @@ class Model(Protocol):
 class OnnxModel:
     """A model file (``.onnx``, written by ``shotprint export``) in ONNX Runtime.
 
-    Threads may call `run` at the same time.
+    Threads may call `run` at the same time; on a GPU their clips go into one call.
 
     Parameters
     ----------
@@ -189,12 +190,23 @@ class OnnxModel:
         self.sha256 = compute_sha256(path)
         self._outputs = [output.name for output in self._session.get_outputs()]
         _check_graph(self._session, self.metadata, path)
+        self._batching = None
+        if self.device != "cpu":
+            self._batching = Batching(
+                self._call, lambda: open_session(path, threads, self.device)[0]
+            )
+
+    def _call(self, session: Any, waveforms: Floats) -> list[Floats]:
+        outputs: list[Floats] = session.run(self._outputs, {INPUT: waveforms})
+        return outputs
 
     def run(self, waveforms: Floats) -> tuple[Floats, Floats]:
         """Return log-probabilities (n, n_labels) and embedding (n, d) of clips (n, n_samples)."""
-        outputs = dict(
-            zip(self._outputs, self._session.run(self._outputs, {INPUT: waveforms}), strict=True)
-        )
+        if self._batching is None:
+            found = self._call(self._session, waveforms)
+        else:
+            found = self._batching.run(waveforms)
+        outputs = dict(zip(self._outputs, found, strict=True))
         nothing = np.zeros((len(waveforms), 0), np.float32)
         return outputs.get(LOG_PROBABILITIES, nothing), outputs[EMBEDDING]
 
