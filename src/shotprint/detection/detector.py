@@ -81,13 +81,19 @@ class Detector:
         at 12 kHz
         """
         low = resample(waveform, sample_rate_hz, DETECTOR.sample_rate_hz)
+        return self.listen(low), self.pick_loudest(low)
+
+    def listen(self, low: Floats) -> Floats:
+        """Return the log-odds of `hear` for sound (n_channels, n_samples) at 12 kHz."""
         n_samples = low.shape[1]
         n_frames = n_samples // DETECTOR.hop_length
         n_missing = -n_samples % STEP_SAMPLES
         if n_samples < 2 * STEP_SAMPLES:
             n_missing += 2 * STEP_SAMPLES
-        mode = "reflect" if n_missing < n_samples else "constant"
-        padded = np.pad(low, ((0, 0), (0, n_missing)), mode=mode)  # type: ignore[call-overload]
+        padded = low
+        if n_missing:
+            mode = "reflect" if n_missing < n_samples else "constant"
+            padded = np.pad(low, ((0, 0), (0, n_missing)), mode=mode)  # type: ignore[call-overload]
         parts = []
         for first in range(0, padded.shape[1], PIECE_SAMPLES):
             begin = max(0, first - BACK_SAMPLES)
@@ -95,9 +101,13 @@ class Detector:
             shift = (first - begin) // DETECTOR.hop_length
             parts.append(part[..., shift : shift + PIECE_SAMPLES // DETECTOR.hop_length])
         logits = np.concatenate(parts, axis=-1)[..., :n_frames]
-        logits = (logits if logits.ndim == 3 else logits[:, None]).max(axis=0)
-        loudest = int(np.einsum("ij,ij->i", low, low).argmax())
-        return logits, low[loudest]
+        most: Floats = (logits if logits.ndim == 3 else logits[:, None]).max(axis=0)
+        return most
+
+    def pick_loudest(self, low: Floats) -> Floats:
+        """Return the channel of the most energy, (n_samples,)."""
+        loudest: Floats = low[int(np.einsum("ij,ij->i", low, low).argmax())]
+        return loudest
 
     def judge(
         self, logits: Floats, waveform: Floats, first: int = 0, last: int | None = None
@@ -130,10 +140,16 @@ class Detector:
         parts = np.split(moments, range(BATCH, len(moments), BATCH))
         return np.concatenate([self.model.rate(cut_candidates(waveform, part)) for part in parts])
 
-    def find(self, section: Section) -> list[DetectedShot]:
+    def find(
+        self, section: Section, heard: tuple[Floats, Floats] | None = None
+    ) -> list[DetectedShot]:
         """Return the shots that begin in a section, in order.
 
         Some that begin 12 ms outside may be among them: `append_shots` joins sections.
+
+        Parameters
+        ----------
+        heard : what `hear` gives for its waveform, where that is known
         """
         rate_hz = section.sample_rate_hz
         frames_a_sample = 1 / (rate_hz * FRAME_S)
@@ -141,7 +157,8 @@ class Detector:
         last = round((section.last_sample - section.start_sample) * frames_a_sample)
         begin = 0 if section.is_first else first - OVERLAP_FRAMES
         end = None if section.is_last else last + OVERLAP_FRAMES
-        place, moment, probability = self.judge(*self.hear(section.waveform, rate_hz), begin, end)
+        heard = self.hear(section.waveform, rate_hz) if heard is None else heard
+        place, moment, probability = self.judge(*heard, begin, end)
         sure = probability >= self.threshold
         onsets = Onsets(place[sure], moment[sure], probability[sure])
         samples = np.round(onsets.moment * FRAME_S * rate_hz).astype(np.int64)

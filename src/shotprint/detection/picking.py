@@ -29,14 +29,17 @@ def pick_onsets(logits: NDArray[np.float32], threshold: float) -> Onsets:
     logits : (n_frames,) log-odds that a shot begins
     """
     probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    padded = np.pad(logits, 1, constant_values=-np.inf)
-    is_peak = (logits > padded[:-2]) & (logits >= padded[2:]) & (probability >= threshold)
+    is_peak = probability >= threshold
+    is_peak[1:] &= logits[1:] > logits[:-1]
+    is_peak[:-1] &= logits[:-1] >= logits[1:]
     peaks = []
     for place in np.flatnonzero(is_peak).tolist():
         first = max(0, place - MIN_GAP_FRAMES + 1)
         if first + int(logits[first : place + MIN_GAP_FRAMES].argmax()) == place:
             peaks.append(place)
     places = np.array(peaks, dtype=np.int64)
-    near = np.pad(probability, 2)[places[:, None] + np.arange(5)]
+    beyond = np.zeros(len(probability) + 4)
+    beyond[2:-2] = probability
+    near = beyond[places[:, None] + np.arange(5)]
     shift = near @ np.arange(-2.0, 3.0) / np.maximum(near.sum(axis=1), 1e-9)
     return Onsets(places, places + shift, probability[places])

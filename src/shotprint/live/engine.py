@@ -1,7 +1,8 @@
 """Shots of a sound that goes on and on, each as soon as it is certain.
 
 What serves files serves here too: sections with their surroundings, `answer_section`,
-`append_shots`. Only their length differs. A shot is certain when the detector has heard `AHEAD_S`
+`append_shots`. Only their length differs, and that of a section only what is new is heard
+(`hearing`). A shot is certain when the detector has heard `AHEAD_S`
 beyond it, which is later than the end of its clip. So a section ends that long before the newest
 sample, and the question is when to look:
 
@@ -12,28 +13,21 @@ sample, and the question is when to look:
 A hasty look can therefore cost time, never a shot.
 """
 
-from fractions import Fraction
-
 import numpy as np
 
-from shotprint.detection import (
-    Detector,
-    DetectorMetadata,
-    DetectorModel,
-    Section,
-    append_shots,
-)
+from shotprint.detection import Detector, Section, append_shots
 from shotprint.detection.detector import FRAME_S
-from shotprint.detection.facts import DETECTOR, STEP_SAMPLES
 from shotprint.detection.picking import pick_onsets
 from shotprint.detection.sections import AHEAD_S, BACK_S
 from shotprint.detection.shots import MIN_GAP_S
+from shotprint.live.hearing import LiveHearing
 from shotprint.recognition.model import Floats, Model
 from shotprint.recognition.shots import RESAMPLING_MARGIN_S, AnsweredShot, answer_section
 
-CALM_S = 0.4
+CALM_S = 0.48
+"""Short enough to look once after `GLIMPSE_S` and before the sound is certain."""
 SPACING_S = 0.04
-"""Looks are this far apart at most while nothing happens, and at least when much does."""
+"""Looks are this far apart at least, when much happens."""
 HOLD_S = MIN_GAP_S + 0.012
 """The next section may still report the same shot, or a stronger one, so near to this one's end."""
 GLIMPSE_S = 0.55
@@ -58,20 +52,16 @@ class LiveEngine:
     def __init__(
         self, detector: Detector, model: Model, sample_rate_hz: int, offset_s: float = 0.0
     ) -> None:
-        self._echo = _Echo(detector.model)
-        self._detector = Detector(self._echo, detector.threshold)
-        self._model = model
+        self._detector, self._model = detector, model
+        self._hearing = LiveHearing(detector, sample_rate_hz, CALM_S)
+        self._logits = np.zeros((1, 0), np.float32)
         self._rate_hz, self._offset_s = sample_rate_hz, offset_s
         self._least = 1 / (1 + np.exp(DOUBT) * (1 / self._detector.candidate - 1))
         rule = model.metadata.clip_rule
         after_s = rule.length_s - rule.onset_at_s + RESAMPLING_MARGIN_S
         self._ahead = self._count(max(AHEAD_S, after_s))
         self._back = self._count(max(BACK_S, rule.onset_at_s + RESAMPLING_MARGIN_S))
-        # The network's steps count from the beginning: a section begins on a step that is a
-        # whole number of samples.
-        step_s = Fraction(STEP_SAMPLES, DETECTOR.sample_rate_hz)
-        self._grid = (step_s * sample_rate_hz).numerator
-        # All looks are as long, for a network is quicker and smaller with sound of one length.
+        self._grid = self._hearing.grid
         self._window = self._back + self._count(CALM_S) + self._ahead
         self._held = np.zeros((0, 0), np.float32)
         self._start = 0  # the sample that stands first in what is held
@@ -152,7 +142,9 @@ class LiveEngine:
             is_last=is_last,
             offset_s=self._offset_s,
         )
-        append_shots(self._joined, answer_section(section, self._detector, self._model))
+        heard = self._hearing.hear(section)
+        append_shots(self._joined, answer_section(section, self._detector, self._model, heard))
+        self._logits = heard[0]
         self._index += 1
         self._section, self._last = section, last
 
@@ -167,7 +159,7 @@ class LiveEngine:
         """Return the sample of the first thing that is not certain yet; far away: there is none."""
         waiting = [self._place(shot) for shot in self._joined[self._n_given :]]
         start = self._section.start_sample
-        logits = self._echo.logits.reshape(-1, self._echo.logits.shape[-1]).max(axis=0)
+        logits = self._logits.max(axis=0)
         frame = FRAME_S * self._rate_hz
         first = int((self._last - start) / frame)
         last = int((self.n_samples - self._count(GLIMPSE_S) - start) / frame)
@@ -178,26 +170,3 @@ class LiveEngine:
     def _place(self, shot: AnsweredShot) -> int:
         """Return the sample at which a shot begins."""
         return self._count(shot.onset_s - self._offset_s)
-
-
-class _Echo:
-    """A detector's network that remembers what it said last, (n_channels, …, n_frames)."""
-
-    def __init__(self, model: DetectorModel) -> None:
-        self._model = model
-        self.logits: Floats = np.zeros((1, 0), np.float32)
-
-    @property
-    def metadata(self) -> DetectorMetadata:
-        return self._model.metadata
-
-    @property
-    def sha256(self) -> str:
-        return self._model.sha256
-
-    def run(self, waveforms: Floats) -> Floats:
-        self.logits = self._model.run(waveforms)
-        return self.logits
-
-    def rate(self, clips: Floats) -> Floats:
-        return self._model.rate(clips)

@@ -10,7 +10,7 @@ from typing import Final
 from shotprint.live.sources import Block, Source
 
 WAIT_S = 0.2
-MAX_REST_S = 0.1
+MAX_REST_S = 0.16
 MAX_REST_VALUES = 8192
 """Samples of all channels that gather while the thread rests: half of what a pipe holds."""
 

@@ -194,7 +194,9 @@ def _measure_clipping(
 
 
 def _measure_decay(clips: Floats, sample_rate_hz: int) -> NDArray[np.float64]:
-    blocks = np.pad(clips, ((0, 0), (0, -clips.shape[1] % BLOCK))).reshape(len(clips), -1, BLOCK)
+    if n_missing := -clips.shape[1] % BLOCK:
+        clips = np.pad(clips, ((0, 0), (0, n_missing)))
+    blocks = clips.reshape(len(clips), -1, BLOCK)
     gone = np.cumsum(np.einsum("ijk,ijk->ij", blocks, blocks), axis=1, dtype=np.float64)
     ends = np.array(
         [

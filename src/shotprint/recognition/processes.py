@@ -5,6 +5,7 @@ where that is not possible, and for long recordings, whose sections threads shar
 """
 
 import contextlib
+import gc
 import mmap
 import multiprocessing
 import os
@@ -178,6 +179,7 @@ def _begin(answer: Answer, begin: Callable[[], None] | None) -> None:
     """Leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()  # what the parent made stays: not to be looked through, or copied, again and again
     parent = multiprocessing.parent_process()
     assert parent is not None
 

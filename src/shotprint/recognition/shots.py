@@ -78,12 +78,21 @@ class AnsweredShot:
         return self.detected.probability
 
 
-def answer_section(section: Section, detector: Detector, model: Model) -> list[AnsweredShot]:
+def answer_section(
+    section: Section,
+    detector: Detector,
+    model: Model,
+    heard: tuple[Floats, Floats] | None = None,
+) -> list[AnsweredShot]:
     """Find the shots of a section and let the model hear the clips of each.
 
     A shot's answer is the mean over its clips: of one or two lengths, of each channel.
+
+    Parameters
+    ----------
+    heard : see `Detector.find`
     """
-    shots = detector.find(section)
+    shots = detector.find(section, heard)
     if not shots:
         return []
     metadata = model.metadata
