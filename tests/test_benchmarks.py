@@ -6,7 +6,7 @@ import sys
 import zipfile
 
 import pytest
-from benchmarks import comparison, page, peers
+from benchmarks import comparison, gpu, page, peers
 from benchmarks.comparison import Comparison
 from benchmarks.peers import Failed, Peer
 from benchmarks.rows import Row
@@ -39,6 +39,19 @@ def test_other_tools_stay_on_the_page_as_they_were_measured_last(record):
 def test_without_other_tools_the_page_has_no_word_of_them(record):
     text = page.write_page([OURS], load=0.1, seconds=60)
     assert "Beside other tools" not in text
+    assert "\n\n## Machine\n" in text
+
+
+def test_a_gpu_stays_on_the_page_as_it_was_measured_last(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "RECORD", tmp_path / "gpu.json")
+    assert "On a GPU" not in page.write_page([OURS], load=0.1, seconds=60)
+    machine = gpu.Machine(tmp_path, n_shots=1, device="cuda")
+    gpu.write_record(gpu.RECORD, machine, [BESIDE])
+    assert gpu.read_record().rows == (BESIDE,)
+    text = page.write_page([OURS], load=0.1, seconds=60)
+    assert f"; {gpu.describe_gpu()}, {machine.n_cores} cores of" in text
+    assert "| 4.00 files/s, a tool | 30.0 × |" in text
+    assert "\n\n## On a GPU\n" in text
     assert "\n\n## Machine\n" in text
 
 
