@@ -1,6 +1,7 @@
 """The command cut: each shot sample by sample, in files and a manifest that can be trained on."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import soundfile
 
 from shotprint.audio import write_wav
 from shotprint.detection import Listening
-from shotprint.errors import ShotprintError
+from shotprint.errors import OutputError, ShotprintError
 from shotprint.files import compute_sha256
 from shotprint.recognition.excerpts import read_excerpts
 from test_cli_recognize import run
@@ -126,3 +127,19 @@ def test_excerpts_do_not_depend_on_the_blocks(tmp_path, monkeypatch, block_s):
         first, last = max(0, round(8000 * begin)), round(8000 * end)
         np.testing.assert_array_equal(excerpt.waveform, waveform[:, first:last])
         assert excerpt.start_s == pytest.approx(max(0, begin))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as Linux has them")
+def test_a_full_disk_is_no_fault_of_the_recording(tmp_path, toy_detector):
+    """It ends the run, and half a file is not left."""
+    import resource
+
+    write_bursts(tmp_path / "a.wav", ONSETS_S)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"a-0001\.wav cannot be written .*; make room"):
+            cut(toy_detector, tmp_path / "a.wav", "-o", tmp_path / "cut")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "cut").iterdir()) == []

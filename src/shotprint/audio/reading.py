@@ -21,7 +21,7 @@ from shotprint.audio.sources import (
     recording_error,
     to_place,
 )
-from shotprint.errors import ShotprintError
+from shotprint.errors import OutputError, ShotprintError
 from shotprint.files import write_beside
 
 # Longer recordings are streamed, not read at once.
@@ -411,25 +411,31 @@ def write_wav(
     waveform : (n_samples,) or (n_channels, n_samples), finite
     subtype : as libsndfile names it: PCM_16, PCM_24, PCM_32, PCM_U8, FLOAT, …
     comment : a line of text that the file carries (INFO chunk, ICMT)
+
+    Raises
+    ------
+    OutputError : it cannot be written, such as where the disk is full
     """
     samples: NDArray[Any] = np.asarray(waveform)
     if not np.isfinite(samples).all():
         raise ValueError("the waveform to be written holds NaN or infinite samples")
     if subtype in ("PCM_16", "PCM_24", "PCM_32"):
         samples = _quantise(samples, int(subtype[4:]))
-    with write_beside(path) as beside:
-        channels = 1 if samples.ndim == 1 else len(samples)
-        layout = {"samplerate": sample_rate_hz, "channels": channels, "format": "WAV"}
-        try:
+    channels = 1 if samples.ndim == 1 else len(samples)
+    layout = {"samplerate": sample_rate_hz, "channels": channels, "format": "WAV"}
+    try:
+        with write_beside(path) as beside:
             with soundfile.SoundFile(beside, "w", subtype=subtype, **layout) as file:
                 if comment:
                     file.comment = comment
                 file.write(samples.T)
-        except soundfile.LibsndfileError as error:
-            raise ShotprintError(
-                f"{path} cannot be written ({error.error_string}); is the disk full?"
-            ) from None
-        _remove_date(beside)
+            _remove_date(beside)
+    except (OSError, soundfile.LibsndfileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.error_string
+        raise OutputError(
+            f"{path} cannot be written ({reason}); make room, or check the path and your rights, "
+            "and give the command again"
+        ) from None
 
 
 def _remove_date(path: Path) -> None:

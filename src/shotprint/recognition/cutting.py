@@ -82,6 +82,7 @@ def cut_all(
     Raises
     ------
     ShotprintError : there is something in the folder already
+    OutputError : a shot cannot be written; whatever recording it is of, the run ends
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ShotprintError(f"{folder} holds something already; give a new folder")
