@@ -1,32 +1,32 @@
-"""Decode the recordings of a manifest in threads and put them together in one file."""
+"""Decode the recordings of a manifest, several at a time, and put them together in one file."""
 
+import contextlib
 import dataclasses
-import functools
 import hashlib
 import importlib.metadata
 import json
 import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shotprint import __version__
-from shotprint.audio import read, require_length, require_sound
+from shotprint.audio import Audio, FoundRecording, read, require_length, require_sound
 from shotprint.errors import MissingExtraError, RecordingError, ShotprintError
-from shotprint.files import compute_sha256, write_beside
+from shotprint.files import write_beside
 from shotprint.manifest import hash_manifest
 from shotprint.packing.journal import Entry, Journal, Packed, count_stored
 from shotprint.packing.onsets import LOUDEST, OnsetFinder, choose_onsets
 from shotprint.packing.selection import fill_hashes, select_recordings
 from shotprint.packing.settings import FORMAT, PackSettings, choose_segments
 from shotprint.progress import show_progress
+from shotprint.recognition.processes import run_many
+from shotprint.recognition.running import Run
 
 try:
     import h5py
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 _FULL_SCALE = 32767
 _DECODERS = ("numpy", "soundfile", "soxr", "av")
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,8 @@ def pack(
     Parameters
     ----------
     manifest : as `manifest.read_manifest` gives it
-    jobs : threads, by default one a core; decoders leave the interpreter to the others
+    jobs : recordings worked on at the same time, by default as many as there are cores; many
+        short ones in processes
     finder : where the clips are
 
     Returns
@@ -94,8 +92,7 @@ def pack(
     rows, duplicates, dropped = select_recordings(manifest, settings.on_conflict)
     parts = path.with_name(f"{path.name}.parts")
     with Journal(parts, _identify(rows, settings, finder)) as journal:
-        work = functools.partial(_pack_recording, settings=settings, finder=finder)
-        _pack_missing(rows, work, journal, jobs or os.cpu_count() or 1)
+        _pack_missing(rows, settings, finder, journal, jobs or 0)
         names = rows["recording"].tolist()
         entries = [journal.entries[row] for row in range(len(rows))]
         failed.update({names[e["row"]]: e["error"] for e in entries if "error" in e})
@@ -125,51 +122,43 @@ def pack(
 
 def _pack_missing(
     rows: "DataFrame",
-    pack_recording: Callable[[int, Mapping[str, str]], Packed],
+    settings: PackSettings,
+    finder: OnsetFinder,
     journal: Journal,
-    n_threads: int,
+    jobs: int,
 ) -> None:
     """Pack what the journal does not have, and what failed at an earlier run, once more."""
+    paths, stated = rows["path"].tolist(), rows["sha256"].tolist()
     todo = [row for row in range(len(rows)) if "segments" not in journal.entries.get(row, {})]
-    work = ((row, rows.iloc[row].to_dict()) for row in todo)
-    results = _map_bounded(lambda item: pack_recording(*item), work, n_threads)
-    for packed in show_progress(results, total=len(todo), description="packing"):
-        journal.add(packed)
+    found = [FoundRecording(paths[row], str(row)) for row in todo]
 
+    def work(recording: FoundRecording, sha256: str, run: Run) -> Packed:
+        row, path = int(recording.name), recording.path
+        if sha256 != stated[row]:
+            raise RecordingError(f"{path}: it changed since the manifest was made; import it again")
+        audio = read(
+            run.place(recording), sample_rate_hz=settings.sample_rate_hz, channel=settings.channel
+        )
+        require_length(audio, path)
+        require_sound(audio, path)
+        return _pack_recording(row, audio, sha256, settings, finder)
 
-def _map_bounded(
-    function: Callable[[Item], Result], items: Iterable[Item], n_threads: int
-) -> Iterator[Result]:
-    """Apply a function in threads, in order, with only a few results waiting in memory."""
-    with ThreadPoolExecutor(n_threads) as pool:
-        pending: deque[Any] = deque()
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > 2 * n_threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    def fail(recording: FoundRecording, error: str, sha256: str | None) -> Packed:
+        reason = error.removeprefix(f"{recording.path}: ")
+        return Packed({"row": int(recording.name), "error": reason}, np.zeros(0, np.int16))
+
+    results = run_many(found, work, fail, jobs)
+    with contextlib.closing(results):
+        for packed in show_progress(results, total=len(todo), description="packing"):
+            journal.add(packed)
 
 
 def _pack_recording(
-    row: int, recording: Mapping[str, str], settings: PackSettings, finder: OnsetFinder
+    row: int, audio: Audio, sha256: str, settings: PackSettings, finder: OnsetFinder
 ) -> Packed:
-    """Read, check, crop and quantise one recording; an error becomes its entry."""
-    path = recording["path"]
-    try:
-        if compute_sha256(path) != recording["sha256"]:
-            raise RecordingError(f"{path}: it changed since the manifest was made; import it again")
-        audio = read(path, sample_rate_hz=settings.sample_rate_hz, channel=settings.channel)
-        require_length(audio, path)
-        require_sound(audio, path)
-    except RecordingError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        return Packed({"row": row, "error": reason}, np.zeros(0, np.int16))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return Packed({"row": row, "error": reason}, np.zeros(0, np.int16))
+    """Crop and quantise one recording."""
     waveform = audio.waveform[0]
-    onsets = choose_onsets(finder, audio, recording["sha256"], settings.clip_rule)
+    onsets = choose_onsets(finder, audio, sha256, settings.clip_rule)
     segments = choose_segments(onsets, len(waveform), settings)
     kept = np.concatenate([waveform[start:end] for start, end in segments])
     scale = max(float(np.abs(kept).max()), 1e-12) / _FULL_SCALE
