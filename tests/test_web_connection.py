@@ -7,16 +7,19 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 
 import pytest
 
 pytest.importorskip("fastapi")
 import uvicorn
 
+from serving import ServedProcess
 from shotprint.web import connection
 from shotprint.web.connection import PatientConnection
 
 LIMIT_S = 0.5
+LATE: list[int] = []  # one for each answer 408
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 
 
@@ -40,7 +43,7 @@ def port():
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         echo,
-        http=functools.partial(PatientConnection, LIMIT_S),
+        http=functools.partial(PatientConnection, LIMIT_S, lambda: LATE.append(1)),
         log_level="error",
         lifespan="off",
         timeout_graceful_shutdown=1,
@@ -94,11 +97,13 @@ def ask(opened: socket.socket, request: bytes) -> bytes:
     ids=["head", "rest of the head", "body"],
 )
 def test_what_trickles_is_answered_408(port, at_once, slowly) -> None:
+    n_before = len(LATE)
     with connect(port) as opened:
         opened.sendall(at_once)
         heard = trickle(opened, slowly)
     head, _, body = heard.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
+    assert len(LATE) == n_before + 1
     assert "--request-timeout" in json.loads(body)["error"]
 
 
@@ -144,3 +149,15 @@ def test_a_long_body_may_come_at_a_fair_rate(port) -> None:
             time.sleep(3 * LIMIT_S / 20)
             opened.sendall(bytes(n_bytes // 20))
         assert opened.recv(12) == b"HTTP/1.1 200"
+
+
+def test_the_service_counts_what_trickles_among_the_refused(tmp_path) -> None:
+    served = ServedProcess(tmp_path, "--request-timeout", "1")
+    try:
+        with connect(served.port) as opened:
+            opened.sendall(HEAD[:30])
+            assert opened.recv(12) == b"HTTP/1.1 408"
+        with urllib.request.urlopen(f"{served.url}metrics", timeout=10) as answer:
+            assert b"\nshotprint_refused_requests_total 1\n" in answer.read()
+    finally:
+        served.kill()

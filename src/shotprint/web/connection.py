@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -19,12 +20,15 @@ class PatientConnection(H11Protocol):
     Parameters
     ----------
     limit_s : for a request, from its first byte; the first one from the connection
+    count_late : called with each answer 408
     args, options : uvicorn's
     """
 
-    def __init__(self, limit_s: float, *args: Any, **options: Any) -> None:
+    def __init__(
+        self, limit_s: float, count_late: Callable[[], None], *args: Any, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
-        self._limit_s = limit_s
+        self._limit_s, self._count_late = limit_s, count_late
         self._timer: asyncio.TimerHandle | None = None
         self._end_s = 0.0
 
@@ -72,6 +76,7 @@ class PatientConnection(H11Protocol):
             self._timer = self.loop.call_at(self._end_s, self._end)
         elif not self.transport.is_closing():
             if self._is_partial and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                self._count_late()
                 self.transport.write(self._tell_late())
             self.transport.close()
 

@@ -34,7 +34,8 @@ class Gate:
 
     A request is refused whose host name is not the service's own (a page elsewhere could reach it
     by a name of its own: DNS rebinding), that comes from a page of another origin, that shows no
-    token where one is set, or whose body is too large; `n_refused` counts them.
+    token where one is set, or whose body is too large; `n_refused` counts them, and those of
+    which a connection says that they trickle in.
     """
 
     def __init__(self, app: Any, settings: ServiceSettings) -> None:
@@ -44,6 +45,10 @@ class Gate:
         self._names = {*LOCAL, host, f"[{host}]", *(name.lower() for name in settings.names)}
         self._max_bytes = settings.max_upload_mb * (1 << 20) + (1 << 16)
         self.n_refused = 0
+
+    def count_refusal(self) -> None:
+        """Count a request that was refused."""
+        self.n_refused += 1
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass a request on, or answer why not."""
@@ -55,7 +60,7 @@ class Gate:
         }
         refusal = self._refuse(scope, headers)
         if refusal is not None:
-            self.n_refused += 1
+            self.count_refusal()
             await _answer(send, *refusal)
             return
         n_bytes, begun, most = 0, False, self._allow_bytes(scope, headers)
@@ -79,7 +84,7 @@ class Gate:
         try:
             await self.app(scope, receive_some, send_safe)
         except TooLarge:
-            self.n_refused += 1
+            self.count_refusal()
             if not begun:
                 await _answer(send, *self._tell_too_large())
 

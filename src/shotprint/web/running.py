@@ -30,9 +30,11 @@ def run_service(settings: ServiceSettings, open_page: bool) -> None:
     kind = "https" if settings.tls_cert else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{kind}://{host}:{port}/"
+    gate = create_app(settings)
+    connection = functools.partial(PatientConnection, settings.request_s, gate.count_refusal)
     config = uvicorn.Config(
-        create_app(settings),
-        http=functools.partial(PatientConnection, settings.request_s),  # type: ignore[arg-type]
+        gate,
+        http=connection,  # type: ignore[arg-type]
         log_level="warning",
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
