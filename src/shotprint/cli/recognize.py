@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,7 +116,6 @@ def recognize(
     from shotprint.recognition import RecognitionSettings
     from shotprint.recognition.journal import KeptResults
     from shotprint.recognition.predictions import read_known
-    from shotprint.recognition.shot_table import format_shots
 
     if whole and (threshold is not None or detector is not None):
         raise typer.BadParameter("with --whole no shots are looked for; leave one of them out")
@@ -143,11 +143,7 @@ def recognize(
             raise typer.BadParameter("--engine ray writes Parquet into a folder; give -o FOLDER")
         if same_source or manifest is not None:
             raise typer.BadParameter("--engine ray knows no --same-source and no --manifest")
-        try:
-            _recognize_archive(paths, setup, output, address, resume)
-        except KeyboardInterrupt:
-            typer.echo("shotprint: interrupted; go on with --resume", err=True)
-            raise typer.Exit(130) from None
+        _recognize_archive(paths, setup, output, address, resume)
         return
     kind = choose_format(format, output)
     if kind == Format.parquet:
@@ -155,7 +151,6 @@ def recognize(
     known = read_known(manifest) if manifest is not None else {}
     share_heap()
     recognizer = open_recognizer(setup)
-    guns = recognizer.enrolled
     found = find_recordings(paths)
     if kind in TRACKS:
         check_track(found, kind, output)
@@ -167,35 +162,70 @@ def recognize(
     answers = recognizer.recognize(found)
     is_interrupted = gather(results, answers, found, ("recognising", "recognised"))
     combined = recognizer.combine(results) if same_source else None
+    answered = _Answered(recognizer, found, results, combined)
+    _deliver(answered, kind, output, known, top)
+    if output is not None:
+        journal.close() if is_interrupted else journal.remove()
+    if kind != Format.json:
+        _show_combined(combined)
+        _show_enrolled(results, recognizer.enrolled)
+    summary = None if output is None else f"{output}: {count_done(results)} recognised"
+    finish(results, summary, is_interrupted)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """Recordings and their answers; `combined`: for all of them, as of one gun."""
+
+    recognizer: "Recognizer"
+    found: "Sequence[FoundRecording]"
+    results: "Sequence[RecordingResult]"
+    combined: "CombinedResult | None"
+
+
+def _deliver(
+    answered: _Answered,
+    kind: str,
+    output: Path | None,
+    known: "dict[str, KnownRecording]",
+    top: int,
+) -> None:
+    """Write answers to the output, or print them."""
+    from shotprint.recognition.shot_table import format_shots
+
+    recognizer, results = answered.recognizer, answered.results
     if kind in TRACKS:
-        deliver_tracks(results, found, kind, output)
+        deliver_tracks(results, answered.found, kind, output)
     elif kind == Format.json:
-        deliver(recognizer.collect(results, combined).to_lines(), output)
+        deliver(recognizer.collect(results, answered.combined).to_lines(), output)
     elif kind == Format.csv:
-        deliver(_to_csv(recognizer, found, results, known), output)
+        deliver(_to_csv(recognizer, answered.found, results, known), output)
     elif kind == Format.parquet:
         from shotprint.cluster.output import write_parts
 
         assert output is not None
-        write_parts(output, recognizer.collect((), combined), results)
+        write_parts(output, recognizer.collect((), answered.combined), results)
     elif kind == Format.shots:
         deliver(format_shots(results, recognizer.model.metadata.label_names), output)
     else:
         deliver(_to_table(recognizer, results, top, is_file=output is not None), output)
-    if output is not None:
-        journal.close() if is_interrupted else journal.remove()
-    if combined is not None and kind != Format.json:
-        _show_combined(combined)
-    if guns is not None and kind != Format.json:
-        _show_enrolled(results, guns)
-    summary = None if output is None else f"{output}: {count_done(results)} recognised"
-    finish(results, summary, is_interrupted)
 
 
 def _recognize_archive(
     paths: list[str], setup: "Setup", output: Path, address: str | None, resume: bool
 ) -> None:
-    """Answer for an archive on Ray; its answers may be more than fit into memory."""
+    """Answer for an archive on Ray; after Ctrl-C it can be gone on with."""
+    try:
+        _run_archive(paths, setup, output, address, resume)
+    except KeyboardInterrupt:
+        typer.echo("shotprint: interrupted; go on with --resume", err=True)
+        raise typer.Exit(130) from None
+
+
+def _run_archive(
+    paths: list[str], setup: "Setup", output: Path, address: str | None, resume: bool
+) -> None:
+    """Write the answers for an archive; they may be more than fit into memory."""
     import time
 
     from shotprint import cluster
@@ -253,8 +283,10 @@ def _require_folder(output: Path | None, resume: bool) -> Path:
     return output
 
 
-def _show_combined(combined: "CombinedResult") -> None:
+def _show_combined(combined: "CombinedResult | None") -> None:
     """Say what all recordings together give: not one row more, which a program would count."""
+    if combined is None:
+        return
     if combined.decision is None or combined.candidates is None:
         typer.echo("shotprint: no recording is left that could speak for the gun", err=True)
         return
@@ -266,8 +298,10 @@ def _show_combined(combined: "CombinedResult") -> None:
     )
 
 
-def _show_enrolled(results: "Sequence[RecordingResult]", guns: "EnrolledGuns") -> None:
+def _show_enrolled(results: "Sequence[RecordingResult]", guns: "EnrolledGuns | None") -> None:
     """Say which enrolled gun is supported most: not one column more, which no reader expects."""
+    if guns is None:
+        return
     calibration = guns.yardstick.calibration
     typer.echo(f"H1: {calibration.h1}. H2: {calibration.h2}. log10 LR, highest:", err=True)
     for result in results:
