@@ -119,3 +119,32 @@ def test_processes_end_with_their_parent(folder, tmp_path):
     assert out.read_text().count('"path"') == MANY + 6
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(out) not in listed.stdout
+
+
+def test_ctrl_c_while_they_are_forked_leaves_nothing_behind(folder):
+    """Half of them, or all without the thread that leads them, would be waited for for ever."""
+    found = find_recordings([folder])
+    script = (
+        "import os, signal, sys, threading, time\n"
+        "from shotprint.audio import FoundRecording\n"
+        "from shotprint.recognition.processes import Processes\n"
+        "if os.fork() == 0:\n"
+        "    time.sleep(float(sys.argv[1]))\n"
+        "    os.kill(os.getppid(), signal.SIGINT)\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "found = [FoundRecording(path, path) for path in sys.argv[2:]]\n"
+        "while True:\n"
+        "    for _ in Processes(lambda *_: 1, lambda *_: 1, 8).run(found): pass\n"
+    )
+    for step in range(12):
+        command = [sys.executable, "-c", script, str(0.002 * step)]
+        run = subprocess.run(
+            [*command, *(each.place for each in found[:9])],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert "KeyboardInterrupt" in run.stderr
+        assert run.returncode == -signal.SIGINT

@@ -93,11 +93,15 @@ class Processes(Generic[T]):
             return attempt(recording, work, fail, look=lambda _: seen._replace(content=content))
 
         before = set(multiprocessing.active_children())
-        self._pool = ProcessPoolExecutor(
-            jobs, multiprocessing.get_context("fork"), initializer=_begin, initargs=(answer, begin)
-        )
-        self._pool.submit(int)  # forks all of them
-        self._children = set(multiprocessing.active_children()) - before
+        with _undisturbed():
+            self._pool = ProcessPoolExecutor(
+                jobs,
+                multiprocessing.get_context("fork"),
+                initializer=_begin,
+                initargs=(answer, begin),
+            )
+            self._pool.submit(int)  # forks all of them
+            self._children = set(multiprocessing.active_children()) - before
 
     def run(self, recordings: Sequence[FoundRecording]) -> Generator[T | None, None, None]:
         """Yield the results in the order of the recordings; None: its process died.
@@ -118,9 +122,9 @@ class Processes(Generic[T]):
             self._pool.shutdown()
         finally:
             looks.close()
-            self._pool.shutdown(wait=False, cancel_futures=True)
             for child in self._children:
                 child.terminate()
+            self._pool.shutdown(cancel_futures=True)  # waits for the thread that leads them
 
     def _pack(
         self, n: int, recording: FoundRecording, seen: Seen | None
@@ -139,6 +143,16 @@ class Processes(Generic[T]):
             broken: Future[list[T]] = Future()
             broken.set_exception(error)
             return broken
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Generator[None, None, None]:
+    """Put off Ctrl-C: processes without the thread that leads them would never end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run_many(
