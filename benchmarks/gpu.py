@@ -252,7 +252,7 @@ def write_record(path: Path, machine: Machine, rows: Sequence[Row]) -> None:
     """Write what was measured so far."""
     found = OnGpu(
         measured=date.today().isoformat(),
-        gpu=describe_gpu(),
+        gpu=name_gpu(),
         processor=describe_processor(),
         n_cores=machine.n_cores,
         versions=find_versions(),
@@ -262,7 +262,7 @@ def write_record(path: Path, machine: Machine, rows: Sequence[Row]) -> None:
     write_text(path, json.dumps(asdict(found), indent=1) + "\n")
 
 
-def describe_gpu() -> str:
+def name_gpu() -> str:
     """Return the name of the GPU."""
     import torch
 

@@ -121,18 +121,45 @@ def test_processes_end_with_their_parent(folder, tmp_path):
     assert str(out) not in listed.stdout
 
 
+def test_a_pack_is_the_same_byte_for_byte(folder, tmp_path, monkeypatch):
+    pytest.importorskip("h5py")
+    from shotprint.manifest import build_manifest
+    from shotprint.packing import pack, writing
+
+    rows = [
+        {"recording": path.name, "path": str(path), "label": f"gun{n % 2}", "group": path.name}
+        for n, path in enumerate(sorted(folder.glob("copy*.wav")))
+    ]
+    manifest, _ = build_manifest(rows)
+    (folder / "copy7.wav").write_bytes(b"RIFF")  # since the manifest was made
+    seen = []
+    run_many = writing.run_many
+
+    def watch(recordings, *others):
+        seen.append(can_fork(recordings, others[-1]))
+        return run_many(recordings, *others)
+
+    monkeypatch.setattr(writing, "run_many", watch)
+    reports = [pack(manifest, tmp_path / f"{jobs}.h5", jobs=jobs) for jobs in (1, 2)]
+    assert seen == [False, True]
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+    for report in reports:
+        assert report.n_packed == MANY - 1
+        assert "changed since the manifest" in report.failed["copy7.wav"]
+
+
 def test_ctrl_c_while_they_are_forked_leaves_nothing_behind(folder):
     """Half of them, or all without the thread that leads them, would be waited for for ever."""
     found = find_recordings([folder])
     script = (
-        "import os, signal, sys, threading, time\n"
+        "import os, signal, sys, time\n"
         "from shotprint.audio import FoundRecording\n"
         "from shotprint.recognition.processes import Processes\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "if os.fork() == 0:\n"
         "    time.sleep(float(sys.argv[1]))\n"
         "    os.kill(os.getppid(), signal.SIGINT)\n"
         "    os._exit(0)\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "found = [FoundRecording(path, path) for path in sys.argv[2:]]\n"
         "while True:\n"
         "    for _ in Processes(lambda *_: 1, lambda *_: 1, 8).run(found): pass\n"

@@ -49,7 +49,7 @@ def test_a_gpu_stays_on_the_page_as_it_was_measured_last(record, tmp_path, monke
     gpu.write_record(gpu.RECORD, machine, [BESIDE])
     assert gpu.read_record().rows == (BESIDE,)
     text = page.write_page([OURS], load=0.1, seconds=60)
-    assert f"; {gpu.describe_gpu()}, {machine.n_cores} cores of" in text
+    assert f"; {gpu.name_gpu()}, {machine.n_cores} cores of" in text
     assert "| 4.00 files/s, a tool | 30.0 × |" in text
     assert "\n\n## On a GPU\n" in text
     assert "\n\n## Machine\n" in text

@@ -6,11 +6,12 @@ import pytest
 from shotprint.detection import Detector, OnnxDetector, Section
 from shotprint.detection.detector import BACK_SAMPLES
 from shotprint.detection.facts import DETECTOR
+from shotprint.detection.sections import AHEAD_S
 from shotprint.live.engine import CALM_S, GLIMPSE_S, HOLD_S
 from shotprint.live.hearing import LiveHearing
 from shotprint.weights import shipped_detector
 
-WINDOW_S, AHEAD_S = 6.0, 1.04
+WINDOW_S = 6.0
 BACK_FRAMES = BACK_SAMPLES // DETECTOR.hop_length
 
 

@@ -50,9 +50,8 @@ def open_recognizer(setup: Setup) -> "Recognizer":
     from shotprint.recognition import Recognizer
     from shotprint.recognition.enrolment import EnrolledGuns
 
-    device = setup.device
     finder = None if setup.whole else open_detector(setup.detector, setup.threshold)
-    model = open_model(setup.model, setup.backbone, setup.weights_dir, setup.firearms, device)
+    model = open_model(setup.model, setup.backbone, setup.weights_dir, setup.firearms, setup.device)
     guns = None if setup.enrolled is None else EnrolledGuns(setup.enrolled, model)
     return Recognizer(model, setup.settings, finder, guns)
 

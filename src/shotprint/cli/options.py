@@ -19,7 +19,9 @@ Track = Annotated[
     int | None, typer.Option(min=0, help="Sound track of a video, from 0; default: the best.")
 ]
 Jobs = Annotated[int, typer.Option(min=0, help="Recordings at a time; 0: one a core.")]
-Device = Annotated[str, typer.Option(help="What computes: cpu, cuda, cuda:N, or auto.")]
+Device = Annotated[
+    str, typer.Option(help="What the recogniser computes on: cpu, cuda, cuda:N, or auto.")
+]
 DetectorPath = Annotated[
     Path | None, typer.Option(help="Detector of your own: .onnx of train-detector.")
 ]

@@ -66,8 +66,8 @@ def pack(
         typer.Option(help="The same bytes under two labels: stop, drop them, or keep the first."),
     ] = OnConflict.stop,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Threads; by default one a core.")
-    ] = None,
+        int, typer.Option("--jobs", "-j", min=0, help="Recordings at a time; 0: one a core.")
+    ] = 0,
 ) -> None:
     """Decode, mix, resample and crop the recordings of a manifest into one file."""
     from shotprint.backbones import find_backbone

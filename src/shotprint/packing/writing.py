@@ -66,7 +66,7 @@ def pack(
     manifest: "DataFrame",
     path: str | os.PathLike[str],
     settings: PackSettings = PackSettings(),
-    jobs: int | None = None,
+    jobs: int = 0,
     finder: OnsetFinder = LOUDEST,
 ) -> PackReport:
     """Decode the recordings of a manifest and write them to one HDF5 file.
@@ -74,8 +74,8 @@ def pack(
     Parameters
     ----------
     manifest : as `manifest.read_manifest` gives it
-    jobs : recordings worked on at the same time, by default as many as there are cores; many
-        short ones in processes
+    jobs : recordings worked on at the same time, many short ones in processes; 0: as many as
+        there are cores
     finder : where the clips are
 
     Returns
@@ -92,7 +92,7 @@ def pack(
     rows, duplicates, dropped = select_recordings(manifest, settings.on_conflict)
     parts = path.with_name(f"{path.name}.parts")
     with Journal(parts, _identify(rows, settings, finder)) as journal:
-        _pack_missing(rows, settings, finder, journal, jobs or 0)
+        _pack_missing(rows, settings, finder, journal, jobs)
         names = rows["recording"].tolist()
         entries = [journal.entries[row] for row in range(len(rows))]
         failed.update({names[e["row"]]: e["error"] for e in entries if "error" in e})
